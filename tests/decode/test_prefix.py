@@ -9,6 +9,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, MistralCon
 from impdistill.decode import prefix as module
 from impdistill.decode.attention import NAME, ROOM
 from impdistill.decode.prefix import ExpandedRows, Rows, SharedRows, can_share, few_sizes, open_rows
+from impdistill.models.generative import with_cache
 from tests.decode.toys import toy_model
 
 KINDS = {"llama": True, "gpt2": True, "biogpt": True, "ctrl": True, "bloom": False, "grouped": True, "windowed": False}
@@ -87,7 +88,7 @@ def test_the_model_is_left_as_it_was() -> None:
     rows, _ = open_rows(model, PREFIXES, [1, 1, 1])
     rows.step(torch.tensor([4, 5, 6]))
     assert model.config._attn_implementation == before != NAME
-    model(input_ids=torch.tensor([[1, 2]]), past_key_values=DynamicCache(config=model.config))
+    model(input_ids=torch.tensor([[1, 2]]), **with_cache(model, DynamicCache(config=model.config)))
 
 
 def test_whether_a_model_can_share_is_tried_once() -> None:

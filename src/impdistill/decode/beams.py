@@ -24,6 +24,7 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel, Pre
 from transformers.cache_utils import Cache, DynamicLayer
 
 from impdistill.errors import ModelError, TextError
+from impdistill.models.generative import with_cache
 
 _POOL_SLACK = 2
 """A pool is cleared of dead keys when it is this many times as long as what the beams still attend to."""
@@ -83,7 +84,7 @@ def open_beams(teacher: TeacherFace, prefixes: Sequence[str], max_new_tokens: in
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=config)
     arguments: dict[str, Any] = {"position_ids": positions} if _accepts(teacher.model, "position_ids") else {}
-    logits = _forward(teacher.model, input_ids=ids, attention_mask=mask, past_key_values=cache, last_only=True, **arguments)
+    logits = _forward(teacher.model, input_ids=ids, attention_mask=mask, cache=cache, last_only=True, **arguments)
     if attends_by_mask(teacher.model):
         return TreeBeams(teacher.model, cache, mask), logits
     return RowBeams(teacher.model, cache, {"attention_mask": mask}, positions[:, -1]), logits
@@ -111,7 +112,7 @@ class TreeBeams:
             input_ids=tokens,
             attention_mask=mask[:, None],
             position_ids=self._position[:, None].expand(n, rows),
-            past_key_values=self._cache,
+            cache=self._cache,
         )
         self._position = self._position + 1
         self._drop_dead_slots()
@@ -163,7 +164,7 @@ class RowBeams:
             if _accepts(self._model, "position_ids"):
                 arguments["position_ids"] = self._position.repeat_interleave(rows)[:, None]
         arguments["decoder_input_ids" if self._model.config.is_encoder_decoder else "input_ids"] = tokens.reshape(-1, 1)
-        logits = _forward(self._model, past_key_values=self._cache, **arguments)
+        logits = _forward(self._model, cache=self._cache, **arguments)
         self._rows = rows
         return logits.view(n, rows, -1)
 
@@ -190,7 +191,7 @@ def _open_seq2seq(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[Ro
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     fixed = {"encoder_outputs": encoded, "attention_mask": mask}
     first = torch.full((len(ids), 1), start, device=ids.device)
-    logits = _forward(model, decoder_input_ids=first, past_key_values=cache, **fixed)
+    logits = _forward(model, decoder_input_ids=first, cache=cache, **fixed)
     return RowBeams(model, cache, fixed, None), logits
 
 
@@ -206,7 +207,9 @@ def _left_padded(teacher: TeacherFace, prefixes: Sequence[str]) -> tuple[Tensor,
     return ids, mask
 
 
-def _forward(model: PreTrainedModel, *, last_only: bool = False, **arguments: Any) -> Tensor:
+def _forward(model: PreTrainedModel, *, cache: Cache | None = None, last_only: bool = False, **arguments: Any) -> Tensor:
+    if cache is not None:
+        arguments |= with_cache(model, cache)
     if last_only and _accepts(model, "logits_to_keep"):
         arguments["logits_to_keep"] = 1
     logits: Tensor = model(**arguments, use_cache=True, return_dict=True).logits
@@ -275,12 +278,12 @@ def _probe(model: PreTrainedModel) -> bool:
 
     def second_logits(visible: Tensor) -> Tensor | None:
         cache = DynamicCache(config=model.config)
-        _forward(model, input_ids=torch.tensor(prefix, device=model.device), past_key_values=cache)
+        _forward(model, input_ids=torch.tensor(prefix, device=model.device), cache=cache)
         if not all(type(layer) is DynamicLayer for layer in cache.layers):
             return None  # e.g. a sliding window, whose slots are not positions
         mask = torch.zeros(visible.shape, dtype=model.dtype, device=model.device)
         mask.masked_fill_(~visible, torch.finfo(model.dtype).min)
-        return _forward(model, input_ids=together, attention_mask=mask, position_ids=positions, past_key_values=cache)[0, 1]
+        return _forward(model, input_ids=together, attention_mask=mask, position_ids=positions, cache=cache)[0, 1]
 
     right = _forward(model, input_ids=torch.tensor([[*prefix[0], second]], device=model.device))[0, -1]
     try:

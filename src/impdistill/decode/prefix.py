@@ -23,6 +23,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from impdistill.decode.attention import SharedPrefix, SuffixCache, attending_to_shared_prefix
+from impdistill.models.generative import with_cache
 
 
 class Rows(Protocol):
@@ -178,7 +179,7 @@ def _probe(model: PreTrainedModel) -> bool:
 def _forward(model: PreTrainedModel, ids: Tensor, cache: Any, positions: Tensor, **arguments: Any) -> Tensor:
     if _accepts(model, "position_ids"):
         arguments["position_ids"] = positions
-    logits: Tensor = model(input_ids=ids, past_key_values=cache, use_cache=True, return_dict=True, **arguments).logits
+    logits: Tensor = model(input_ids=ids, **with_cache(model, cache), use_cache=True, return_dict=True, **arguments).logits
     return logits
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    Cache,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -77,6 +80,16 @@ def choose_attention(model: PreTrainedModel, device: torch.device, dtype: torch.
 def generation_config(**settings: Any) -> GenerationConfig:
     """transformers' own, typed."""
     return GenerationConfig(**settings)  # type: ignore[no-untyped-call]
+
+
+def with_cache(model: PreTrainedModel, cache: Cache) -> dict[str, Cache]:
+    """The argument of a model's forward that hands it its cache. transformers calls it `cache` from 5.24 on, before `past_key_values`."""
+    return {_cache_argument(type(model)): cache}
+
+
+@functools.cache
+def _cache_argument(kind: type[PreTrainedModel]) -> str:
+    return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
 
 
 def most_positions(model: PreTrainedModel) -> int | None:

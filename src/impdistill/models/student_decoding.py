@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from impdistill.errors import RecipeError
-from impdistill.models.generative import generation_config, quiet_transformers
+from impdistill.models.generative import generation_config, quiet_transformers, with_cache
 from impdistill.models.student_format import Prompt
 
 Uniforms: TypeAlias = Callable[[Tensor, int], Tensor]
@@ -186,7 +186,7 @@ class _CausalRows:
         outputs = self._model(
             input_ids=ids.to(self._model.device),
             attention_mask=self._mask,
-            past_key_values=self._cache,
+            **with_cache(self._model, self._cache),
             use_cache=True,
             **options,
         )
@@ -210,7 +210,7 @@ class _Seq2SeqRows:
             encoder_outputs=self._encoded,
             attention_mask=self._mask,
             decoder_input_ids=tokens[:, None],
-            past_key_values=self._cache,
+            **with_cache(self._model, self._cache),
             use_cache=True,
         )
         logits: Tensor = outputs.logits[:, -1].float()
