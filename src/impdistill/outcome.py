@@ -26,6 +26,7 @@ class Pair:
         context: number of the context it was generated after (unique within its domain and round).
         compression: |y| / |x| in words.   rouge_l, density: in [0, 1].
         entailment: P(x => y);   reverse_entailment: P(y => x), None where no filter asked for it. Both in [0, 1].
+        fluency: the lower P(fluent) of x and y, in [0, 1]; None where no filter asked for it.
         split: train or validation.
     """
 
@@ -41,6 +42,7 @@ class Pair:
     density: float
     entailment: float | None
     reverse_entailment: float | None
+    fluency: float | None
     split: str
 
 

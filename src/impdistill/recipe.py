@@ -118,6 +118,13 @@ class JudgeRecipe(Section):
     revision: str | None = None
 
 
+class CriticRecipe(Section):
+    """The classifier that answers P(fluent) of a sentence; needed by `fluency` filters only. Not in the paper."""
+
+    model: str | None = None
+    revision: str | None = None
+
+
 class LengthRecipe(Section):
     """minimum <= |y| / |x| < maximum, in word tokens (equations 5 and 8)."""
 
@@ -144,6 +151,12 @@ class NumbersRecipe(Section):
     direction: Literal["y in x", "both"] = "y in x"
 
 
+class FluencyRecipe(Section):
+    """P(fluent) >= threshold for x and y both. For small teachers, much of whose text is no English."""
+
+    threshold: Share = 0.5
+
+
 class DiversityRecipe(Section):
     """One pair of each set of duplicates (section 2.1.2, algorithm 1)."""
 
@@ -158,6 +171,7 @@ class FiltersRecipe(Section):
     length: LengthRecipe | None = LengthRecipe()
     numbers: NumbersRecipe | None = None
     abstractiveness: AbstractivenessRecipe | None = None
+    fluency: FluencyRecipe | None = None
     entailment: EntailmentRecipe | None = EntailmentRecipe()
     diversity: DiversityRecipe | None = DiversityRecipe()
 
@@ -298,6 +312,7 @@ class Recipe(Section):
     parallel: ParallelRecipe = ParallelRecipe()
     sequential: SequentialRecipe = SequentialRecipe()
     judge: JudgeRecipe = JudgeRecipe()
+    critic: CriticRecipe = CriticRecipe()
     tasks: Annotated[Mapping[Name, TaskRecipe], Field(min_length=1)] = {"summary": SUMMARY, "paraphrase": PARAPHRASE}
     dataset: DatasetRecipe = DatasetRecipe()
     student: StudentRecipe = StudentRecipe()
@@ -315,6 +330,11 @@ class Recipe(Section):
         groups = [group for task in self.tasks.values() for group in task.groups]
         if len(set(groups)) < len(groups):
             raise ValueError(f"tasks: a group's name must be unique over all tasks, found {', '.join(groups)}")
+        asking = [name for name, task in self.tasks.items() if task.filters.fluency is not None]
+        if asking and self.critic.model is None:
+            raise ValueError(
+                f"critic.model is missing: the fluency filter of {', '.join(asking)} asks it; give a classifier or fluency: null"
+            )
         return self
 
     @classmethod

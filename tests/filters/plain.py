@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 
-from impdistill.filters import Abstractiveness, Candidates, Diversity, Entailment, Filter, Length, Numbers, PairRule
+from impdistill.filters import Abstractiveness, Candidates, Diversity, Entailment, Filter, Fluency, Length, Numbers, PairRule
 from impdistill.text.numbers import numbers
 from impdistill.text.words import word_count, words
 
@@ -46,6 +46,16 @@ class TableJudge:
         return table
 
 
+class HashCritic:
+    """Answers from a hash of the sentence, evenly from 0 to 1."""
+
+    def answer(self, sentence: str) -> float:
+        return float(np.float32(int.from_bytes(hashlib.sha256(f"fluent|{sentence}".encode()).digest()[:4], "little") / 2**32))
+
+    def fluency(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([self.answer(text) for text in texts], dtype=np.float32)
+
+
 def density(x: str, y: str) -> float:
     """sum |f|^2 / |y|^2, by the definition."""
     a, b = words(x), words(y)
@@ -68,6 +78,8 @@ def passes(rule: Filter, x: str, y: str, forward: np.float32, backward: np.float
             return bool(max(ROUGE.score(x, y)["rougeL"].fmeasure, density(x, y)) <= rule.maximum)
         case Entailment():
             return bool(forward >= rule.threshold and (rule.direction == "forward" or backward >= rule.threshold))
+        case Fluency():
+            return HashCritic().answer(x) >= rule.threshold and HashCritic().answer(y) >= rule.threshold
         case PairRule():
             return rule.function(x, y)
     raise AssertionError(rule)

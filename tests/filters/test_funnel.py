@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from impdistill.errors import RunError
 from impdistill.filters import (
     Abstractiveness,
     Candidates,
@@ -15,12 +16,13 @@ from impdistill.filters import (
     Diversity,
     Entailment,
     Filter,
+    Fluency,
     Length,
     Numbers,
     PairRule,
     run_block,
 )
-from tests.filters.plain import TableJudge, plain_reasons
+from tests.filters.plain import HashCritic, TableJudge, plain_reasons
 
 untimed = settings(deadline=None)  # the first example compiles a kernel
 
@@ -52,6 +54,7 @@ def chains(draw: st.DrawFn) -> dict[str, list[Filter]]:
         Length(0.8, 1.5),
         Numbers(draw(st.sampled_from(["y in x", "both"]))),
         Abstractiveness(0.6),
+        Fluency(draw(THRESHOLDS)),
         Entailment(draw(THRESHOLDS), "both"),
         draw(DIVERSITIES),
     ]
@@ -67,7 +70,7 @@ def reasons(outcome: ContextOutcome, task: str) -> list[str | None]:
 @given(st.lists(pools(), min_size=1, max_size=3), chains(), st.integers(0, 3))
 def test_lazy_equals_plain(block: Sequence[Candidates], tasks: dict[str, list[Filter]], salt: int) -> None:
     judge = TableJudge(salt, once=len(block) == 1)  # two contexts may well hold the same sentences
-    outcomes = run_block(block, tasks, lambda: judge)
+    outcomes = run_block(block, tasks, lambda: judge, critic=HashCritic())
     for candidates, outcome in zip(block, outcomes, strict=True):
         table = judge.matrix(candidates.sentences)
         for task, chain in tasks.items():
@@ -78,7 +81,7 @@ def test_lazy_equals_plain(block: Sequence[Candidates], tasks: dict[str, list[Fi
 @given(pools(), chains())
 def test_everything_is_accounted_for(candidates: Candidates, tasks: dict[str, list[Filter]]) -> None:
     judge = TableJudge()
-    [outcome] = run_block([candidates], tasks, lambda: judge)
+    [outcome] = run_block([candidates], tasks, lambda: judge, critic=HashCritic())
     generated: defaultdict[tuple[str, str], int] = defaultdict(int)
     fates: defaultdict[tuple[str, str], int] = defaultdict(int)
     for key, count in outcome.counts.items():
@@ -103,7 +106,7 @@ def test_everything_is_accounted_for(candidates: Candidates, tasks: dict[str, li
 @given(pools(), chains())
 def test_every_question_is_accounted_for(candidates: Candidates, tasks: dict[str, list[Filter]]) -> None:
     judge = TableJudge()
-    [outcome] = run_block([candidates], tasks, lambda: judge)
+    [outcome] = run_block([candidates], tasks, lambda: judge, critic=HashCritic())
     questions = {key: count for key, count in outcome.counts.items() if key.startswith("questions/")}
     every = questions.pop("questions/all")
     assert every == len(candidates.sentences) * (len(candidates.sentences) - 1)
@@ -117,13 +120,13 @@ def test_a_second_run_asks_only_what_is_missing(
     candidates: Candidates, tasks: dict[str, list[Filter]], other: dict[str, list[Filter]]
 ) -> None:
     judge = TableJudge()  # refuses to be asked twice
-    [first] = run_block([candidates], tasks, lambda: judge)
-    [second] = run_block([candidates], other, lambda: judge, known={candidates.context: first.scores.record()})
+    [first] = run_block([candidates], tasks, lambda: judge, critic=HashCritic())
+    [second] = run_block([candidates], other, lambda: judge, known={candidates.context: first.scores.record()}, critic=HashCritic())
     table = judge.matrix(candidates.sentences)
     for task, chain in other.items():
         assert reasons(second, task) == plain_reasons(candidates, chain, table)
     assert second.counts["questions/recorded"] == len(first.scores.record().premises)
-    [third] = run_block([candidates], other, pytest.fail, known={candidates.context: second.scores.record()})
+    [third] = run_block([candidates], other, pytest.fail, known={candidates.context: second.scores.record()}, critic=HashCritic())
     assert [reasons(third, task) for task in other] == [reasons(second, task) for task in other]
 
 
@@ -146,7 +149,7 @@ def test_one_call_a_wave_whatever_the_contexts_and_tasks() -> None:
     block = [Candidates.from_pool(k, [f"{k} " + " ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(12)]) for k in range(5)]
     judge = TableJudge()
     tasks: dict[str, list[Filter]] = {"summary": [Length(0, 0.8), Entailment(0.6)], "paraphrase": [Entailment(0.6, "both")]}
-    run_block(block, tasks, lambda: judge)
+    run_block(block, tasks, lambda: judge, critic=HashCritic())
     assert judge.calls == 3  # forward; first direction; second direction
 
 
@@ -156,3 +159,9 @@ def test_a_context_without_candidates_is_no_error() -> None:
     assert len(outcome.tasks["summary"].kept) == 0
     assert outcome.counts["summary/parallel/generated"] == 0
     assert run_block([], {"summary": []}, pytest.fail) == []
+
+
+def test_a_fluency_filter_without_a_critic_is_an_error() -> None:
+    pool = Candidates.from_pool(0, ["The cat saw it.", "The dog ran."])
+    with pytest.raises(RunError, match="critic"):
+        run_block([pool], {"summary": [Fluency(0.5)]}, pytest.fail)

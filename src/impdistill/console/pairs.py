@@ -68,6 +68,8 @@ def _print_pair(console: Console, row: Mapping[str, Any]) -> None:
         scores.append(f"x=>y {row['entailment']:.2f}")
     if row["reverse_entailment"] is not None:
         scores.append(f"y=>x {row['reverse_entailment']:.2f}")
+    if row["fluency"] is not None:
+        scores.append(f"fluency {row['fluency']:.2f}")
     console.print(f"[cyan]x[/cyan] {escape(row['x'])}", highlight=False)
     console.print(f"[green]y[/green] {escape(row['y'])}", highlight=False)
     line = f"{row['domain']}, {row['task']}, {row['process']}: {'  '.join(scores)}"

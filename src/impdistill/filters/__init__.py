@@ -8,7 +8,8 @@ from impdistill.filters.candidates import PROCESSES, Candidates
 from impdistill.filters.custom import PairRule
 from impdistill.filters.diversity import Diversity
 from impdistill.filters.entailment import Entailment
-from impdistill.filters.funnel import ContextOutcome, Decision, EntailmentJudge, Filter, TaskOutcome, run_block
+from impdistill.filters.fluency import Fluency
+from impdistill.filters.funnel import ContextOutcome, Decision, EntailmentJudge, Filter, FluencyCritic, TaskOutcome, run_block
 from impdistill.filters.length import Length
 from impdistill.filters.numbers import Numbers
 from impdistill.filters.scores import Judged, Pairs, Scores
@@ -23,6 +24,8 @@ __all__ = [
     "Entailment",
     "EntailmentJudge",
     "Filter",
+    "Fluency",
+    "FluencyCritic",
     "Judged",
     "Length",
     "Numbers",

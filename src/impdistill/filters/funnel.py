@@ -51,6 +51,13 @@ class EntailmentJudge(Protocol):
         """P(premise => hypothesis), (q,) float32, for (q, 2) pairs of indices into `texts`."""
 
 
+class FluencyCritic(Protocol):
+    """What says how sentences read; `models.critic.Critic` is one."""
+
+    def fluency(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """P(fluent) of n sentences, (n,) float32."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskOutcome:
     """What became of one context's candidates in one task.
@@ -96,6 +103,7 @@ def run_block(
     judge: Callable[[], EntailmentJudge],
     known: Mapping[int, Judged] | None = None,
     *,
+    critic: FluencyCritic | None = None,
     unicode: bool = False,
 ) -> list[ContextOutcome]:
     """Filter the candidates of a block of contexts.
@@ -106,6 +114,7 @@ def run_block(
             kept: put cheap ones first, and one that compares pairs with each other (diversity) last.
         judge: gives the judge; called when the first question comes up that `known` does not answer.
         known: context -> answers of an earlier run (`Scores.record`). They are not asked for again.
+        critic: asked about every sentence, once, before anything else; None where no filter is about fluency.
         unicode: count letters beyond ASCII in overlaps.
 
     Returns:
@@ -117,6 +126,11 @@ def run_block(
         if known is not None and each.context in known:
             context_scores.preload(known[each.context])
     recorded = [len(each.record().premises) for each in scores]
+    if critic is not None:
+        fluency = critic.fluency([sentence for each in scores for sentence in each.sentences])
+        borders = np.cumsum([len(each.sentences) for each in scores])
+        for each, found in zip(scores, np.split(fluency, borders[:-1]), strict=True):
+            each.fluency = found
 
     # 2. one coroutine for each context and task
     running = {

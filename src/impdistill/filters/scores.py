@@ -45,6 +45,7 @@ class Scores:
         sentences: n unique sentences.
         entailment: (n, n) float32, `[premise, hypothesis]`; nan where the judge was not asked. The diagonal is 1: a
             sentence entails itself by definition.
+        fluency: (n,) float32, P(fluent) of each sentence; nan where no critic was asked.
     """
 
     def __init__(self, sentences: Sequence[str], *, unicode: bool = False) -> None:
@@ -57,6 +58,7 @@ class Scores:
         n = len(self.sentences)
         self.entailment: NDArray[np.float32] = np.full((n, n), np.nan, dtype=np.float32)
         np.fill_diagonal(self.entailment, 1)
+        self.fluency: NDArray[np.float32] = np.full(n, np.nan, dtype=np.float32)
         self._answered: list[Pairs] = []
         self._spared = np.zeros((n, n), dtype=np.int8)
         self._spared_reasons: list[str] = []

@@ -30,6 +30,7 @@ COLUMNS = {
     "density": "normalised Density of y in x",
     "entailment": "P(x => y) by the judge",
     "reverse_entailment": "P(y => x), null where no filter asked",
+    "fluency": "the lower P(fluent) of x and y by the critic, null where no filter asked",
 }
 EXAMPLES_PER_GROUP = 2
 
@@ -75,6 +76,8 @@ def card_facts(
 def _models(recipe: Recipe) -> list[ModelFacts]:
     named = [(f"teacher ({teacher.domain})", teacher.model, teacher.revision) for teacher in recipe.teachers]
     named.append(("judge", recipe.judge.model, recipe.judge.revision))
+    if recipe.critic.model is not None:
+        named.append(("critic", recipe.critic.model, recipe.critic.revision))
     if recipe.sequential.outputs:
         named.append(("embedder", recipe.sequential.embedder, None))
     named.append(("base of the student", recipe.student.model, recipe.student.revision))

@@ -35,6 +35,7 @@ COLUMNS = (
     "density",
     "entailment",
     "reverse_entailment",
+    "fluency",
 )
 SPLITS = ("train", "validation")
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from impdistill.filters import PROCESSES, Candidates, ContextOutcome, Judged, run_block
+from impdistill.filters import PROCESSES, Candidates, ContextOutcome, Fluency, Judged, run_block
+from impdistill.models.critic import Critic
 from impdistill.models.judge import Judge
 from impdistill.models.loading import fingerprint
 from impdistill.recipe import Recipe, TeacherRecipe
@@ -24,7 +25,7 @@ from impdistill.stages.step import RowStep, input_keys, stage_name
 from impdistill.tasks import Task
 from impdistill.text.wellformed import refusal
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 DROPS_PER_REASON = 3
 """Dropped pairs kept for reading, of each task and reason in a block."""
@@ -42,6 +43,7 @@ PAIRS = pa.schema(
         ("density", pa.float64()),
         ("entailment", pa.float32()),
         ("reverse_entailment", pa.float32()),
+        ("fluency", pa.float32()),  # the lower one of x's and y's; null: no filter asked
         ("reason", pa.string()),  # why it was dropped; null: kept
     ]
 )
@@ -58,7 +60,10 @@ SCORES = pa.schema(
 
 def filtering_step(recipe: Recipe, teacher: TeacherRecipe, tasks: Sequence[Task], candidates: Sequence[RowStep], round_: int) -> RowStep:
     """The pairs that pass, with every score, for one teacher."""
-    judge = recipe.judge
+    judge, critic = recipe.judge, recipe.critic
+    models = {"judge": (judge.model, judge.revision)}
+    if critic.model is not None and asks_critic(tasks):
+        models["critic"] = (critic.model, critic.revision)
     return RowStep(
         lineage=Lineage(
             stage=stage_name("filter", round_, teacher.domain),
@@ -67,8 +72,8 @@ def filtering_step(recipe: Recipe, teacher: TeacherRecipe, tasks: Sequence[Task]
                 "tasks": {task.name: {rule.name: rule.settings() for rule in task.filters} for task in tasks},
                 **shape_settings(recipe),
             },
-            models={"judge": fingerprint(judge.model, judge.revision)},
-            model_names={"judge": judge.model},
+            models={role: fingerprint(model, revision) for role, (model, revision) in models.items()},
+            model_names={role: model for role, (model, _) in models.items()},
             inputs=input_keys(candidates),
             seed=recipe.seed,
         ),
@@ -80,6 +85,11 @@ def filtering_step(recipe: Recipe, teacher: TeacherRecipe, tasks: Sequence[Task]
     )
 
 
+def asks_critic(tasks: Sequence[Task]) -> bool:
+    """Whether any task's chain has a filter that needs the critic."""
+    return any(isinstance(rule, Fluency) for task in tasks for rule in task.filters)
+
+
 def open_filtering(
     recipe: Recipe, tasks: Sequence[Task], sources: int, *places: StageStore | tuple[StageStore, ...]
 ) -> Callable[[int], BlockResult]:
@@ -89,6 +99,16 @@ def open_filtering(
     groups = [group.name for task in tasks for group in task.groups]
     chains = {task.name: task.filters for task in tasks}
     loaded: list[Judge] = []
+    critic: Critic | None = None
+    if recipe.critic.model is not None and asks_critic(tasks):
+        use_threads(recipe.execution)
+        critic = Critic.load(
+            recipe.critic.model,
+            revision=recipe.critic.revision,
+            device=recipe.execution.device,
+            dtype=recipe.numerics.dtype,
+            max_batch_tokens=recipe.numerics.max_batch_tokens,
+        )
 
     def judge() -> Judge:
         if not loaded:
@@ -106,7 +126,7 @@ def open_filtering(
 
     def compute(block: int) -> BlockResult:
         block_candidates = candidates_of_block(stores, block, groups)
-        outcomes = run_block(block_candidates, chains, judge, known=known_scores(history, block))
+        outcomes = run_block(block_candidates, chains, judge, known=known_scores(history, block), critic=critic)
         counts: Counter[str] = Counter(contexts=len(outcomes))
         for outcome in outcomes:
             counts.update(outcome.counts)
@@ -237,6 +257,7 @@ def _rows(outcome: ContextOutcome, task: str, chosen: Sequence[tuple[int, str | 
         scores.density(pairs),
         pa.array(scores.probability(pairs), from_pandas=True),  # nan: never judged
         pa.array(scores.probability(pairs[:, ::-1]), from_pandas=True),
+        pa.array(scores.fluency[pairs].min(axis=1), from_pandas=True),
         [reason for _, reason in chosen],
     ]
     return pa.table(columns, schema=PAIRS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Length, Numbers
+from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Fluency, Length, Numbers
 from impdistill.recipe import FiltersRecipe, Interval, Recipe
 from impdistill.tasks.task import Group, Task
 
@@ -32,6 +32,8 @@ def _chain(filters: FiltersRecipe) -> tuple[Filter, ...]:
         chain.append(Numbers(filters.numbers.direction))
     if filters.abstractiveness is not None:
         chain.append(Abstractiveness(filters.abstractiveness.maximum))
+    if filters.fluency is not None:
+        chain.append(Fluency(filters.fluency.threshold))
     if filters.entailment is not None:
         chain.append(Entailment(filters.entailment.threshold, filters.entailment.direction))
     if filters.diversity is not None:
