@@ -20,6 +20,7 @@ from recipe.judge.hardcases import (
     conditions,
     detail,
     figures,
+    garbled,
     hypernyms,
     modality,
     names,
@@ -37,7 +38,7 @@ from recipe.judge.sentences import documents, sentences_of
 
 FAMILIES = (
     figures, names, polarity, modality, conditions, detail, swaps,
-    hypernyms, reorder, voice, splits, compress, synonyms,
+    hypernyms, reorder, voice, splits, compress, synonyms, garbled,
 )  # fmt: skip
 REWRITES: tuple[Rewrite, ...] = tuple(rewrite for family in FAMILIES for rewrite in family.REWRITES)
 
@@ -49,6 +50,10 @@ TRUE_KINDS = frozenset(
     | {rewrite.back_kind for rewrite in REWRITES if rewrite.back_kind and rewrite.back_entails}
     | {"copy"}
 )
+
+
+KEPT_OFTENER = {"compressed": 4} | dict.fromkeys(TRUE_KINDS - {"compressed", "copy"}, 2)
+"""How many times as many pairs of a kind: there are fewer true kinds than false ones, and a judge that seldom hears yes says no."""
 
 
 def _pair(premise: str, hypothesis: str, kind: str) -> LabelledPair:
@@ -89,7 +94,7 @@ def cases(sentence: str, choice: Choice, rewrites: Sequence[Rewrite], full: Cont
 
 
 def of_sentences(sentences: Sequence[str], choice: Choice, most_of_a_kind: int) -> list[LabelledPair]:
-    """Rewrites of sentences, and a few copies; at most ``most_of_a_kind`` of each kind (twice that for compressions)."""
+    """Rewrites of sentences, and a few copies; at most ``most_of_a_kind`` of each false kind (see ``KEPT_OFTENER``)."""
     # Whole operations kept for evaluation join the held-out part, where held-out word lists are used as well.
     rewrites = [rewrite for rewrite in REWRITES if choice.held_out or not rewrite.held_out]
     made: list[LabelledPair] = []
@@ -97,12 +102,12 @@ def of_sentences(sentences: Sequence[str], choice: Choice, most_of_a_kind: int) 
     full: set[str] = set()
     for sentence in choice.random.sample(sentences, len(sentences)):
         found = list(cases(sentence, choice, rewrites, full))
-        if choice.random.random() < 0.01 and "copy" not in full:
+        if choice.random.random() < 0.04 and "copy" not in full:
             found.append(_pair(sentence, sentence, "copy"))
         for pair in found:
             drawn[pair.source] += 1
             made.append(pair)
-            if drawn[pair.source] >= most_of_a_kind * (2 if pair.source == "compressed" else 1):
+            if drawn[pair.source] >= most_of_a_kind * KEPT_OFTENER.get(pair.source, 1):
                 full.add(pair.source)
     return made
 

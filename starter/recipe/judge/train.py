@@ -16,7 +16,7 @@ import argparse
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -80,6 +80,10 @@ def judge_loss(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) ->
     return -((1 - label_smoothing) * hit + label_smoothing * spread).mean()
 
 
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+"""Logits (B, labels), targets (B,) and label smoothing to a mean loss."""
+
+
 def load_base(base: Path) -> BertForSequenceClassification:
     """MiniLM with a fresh three-way head and ``POSITIONS`` positions, in bfloat16."""
     torch.manual_seed(0)
@@ -106,8 +110,9 @@ def load_base(base: Path) -> BertForSequenceClassification:
 class Trainer:
     """Float32 masters, their moments and running average beside a bfloat16 network; saved and restored whole."""
 
-    def __init__(self, model: BertForSequenceClassification, schedule: Schedule) -> None:
+    def __init__(self, model: BertForSequenceClassification, schedule: Schedule, loss: Loss = judge_loss) -> None:
         self.model = model
+        self.loss = loss
         self.schedule = schedule
         self.live = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self.masters = {name: weight.detach().float().clone() for name, weight in self.live.items()}
@@ -128,7 +133,7 @@ class Trainer:
     def step(self, batch: Batch) -> float:
         """One optimiser step; returns the batch's loss."""
         logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.types).logits
-        loss = judge_loss(logits, batch.targets, self.schedule.label_smoothing)
+        loss = self.loss(logits, batch.targets, self.schedule.label_smoothing)
         loss.backward()
         for name, weight in self.live.items():
             self.masters[name].grad = weight.grad.float() if weight.grad is not None else None

@@ -1,5 +1,6 @@
 """The teacher's shape, its first weights and its optimizers."""
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +57,7 @@ def new_model(size: Size, vocabulary: int, *, max_positions: int, seed: int) -> 
 
 def new_optimizers(model: nn.Module, *, muon_rate: float, adamw_rate: float) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices inside the layers, AdamW for the embeddings and norms, in this order."""
-    inside = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and ".layers." in name]
+    inside = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and re.search(r"\.layers?\.", name)]
     chosen = {id(parameter) for parameter in inside}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
     return [

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
-from transformers import AutoTokenizer, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 KEPT_CHECKPOINTS = 2
 _NAME = "step-"
@@ -46,10 +46,10 @@ def load_checkpoint(checkpoint: Path, model: nn.Module, optimizers: Sequence[tor
     return step_of(checkpoint)
 
 
-def export(model: LlamaForCausalLM, tokenizer_folder: Path, folder: Path) -> None:
+def export(model: PreTrainedModel, tokenizer_folder: Path, folder: Path) -> None:
     """Write what `AutoModelForCausalLM` and `AutoTokenizer` load: bf16 safetensors, configurations, tokenizer."""
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
-    released = LlamaForCausalLM(model.config).to(torch.bfloat16)
+    released = AutoModelForCausalLM.from_config(model.config).to(torch.bfloat16)
     released.load_state_dict(model.state_dict())
     released.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

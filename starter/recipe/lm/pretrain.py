@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from transformers import AutoTokenizer, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipe.lm.architecture import SIZES, new_model, new_optimizers
 from recipe.lm.checkpoints import checkpoints_of, export, load_checkpoint, save_checkpoint, step_of
@@ -65,7 +65,7 @@ def train(arguments: argparse.Namespace) -> None:
     # 2 Model and optimizers, from the newest checkpoint where there is one
     vocabulary = len(AutoTokenizer.from_pretrained(arguments.tokenizer))
     if arguments.start:
-        model = LlamaForCausalLM.from_pretrained(arguments.start, dtype=torch.float32).to(device)
+        model = AutoModelForCausalLM.from_pretrained(arguments.start, dtype=torch.float32).to(device)
         if model.config.vocab_size != vocabulary:
             raise RecipeError(f"--start: {arguments.start} has {model.config.vocab_size} tokens, --tokenizer {vocabulary}; give its own")
     else:

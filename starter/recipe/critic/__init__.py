@@ -1,0 +1,1 @@
+"""The critic: does a sentence read as if a person had written it?"""
