@@ -48,7 +48,7 @@ def _write_round(
         counts[f"{task}/{process}/dropped/length"] = 70
         counts[f"{task}/{process}/dropped/quotes"] = 20
         counts[f"{task}/{process}/generated"] = mine + len(drops) + 90
-    counts |= {"questions/asked/entailment": 50, "questions/spared/length": 40}
+    counts |= {"questions/all": 90, "questions/asked/entailment": 50, "questions/spared/length": 40}
     columns = {name: [row[name] for row in [*kept, *dropped]] for name in PAIRS.names}
     tables = {"pairs": pa.table(columns, schema=PAIRS), "scores": SCORES.empty_table()}
     contexts = directory.stage(_lineage(f"contexts.{round_}.news", {"teacher": "gpt2"}), 1)
@@ -95,6 +95,7 @@ def _rows(recipe: Recipe, pairs: Sequence[tuple[str, str]], process: str, reason
             "density": float(shapes.density[number]),
             "entailment": float(draws[number, 0]),
             "reverse_entailment": float(draws[number, 1]) if number % 2 else None,
+            "fluency": None,
             "reason": reason,
         }
         for number, (x, y) in enumerate(pairs)

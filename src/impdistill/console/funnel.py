@@ -56,6 +56,28 @@ def funnel_table(title: str, counts: Mapping[str, int], contexts: int) -> Table:
     return table
 
 
+def questions_line(counts: Mapping[str, int]) -> str:
+    """What the judge was asked of all ordered pairs of sentences, and why it was spared the others.
+
+    Args:
+        counts: keys `questions/all`, `questions/asked/filter`, `questions/recorded` and `questions/spared/reason`; all = the others' sum.
+    """
+    every = counts.get("questions/all", 0)
+    asked = _by_reason(counts, "questions/asked/")
+    spared = _by_reason(counts, "questions/spared/")
+    if recorded := counts.get("questions/recorded", 0):
+        spared.insert(0, ("answered before", recorded))
+    number = sum(count for _, count in asked)
+    share = f" ({number / every:.1%})" if every else ""
+    lists = [", ".join(f"{name} {count:,}" for name, count in found) or "none" for found in (asked, spared)]
+    return f"Judge: asked {number:,} of {every:,} questions{share}: {lists[0]}; spared: {lists[1]}"
+
+
+def _by_reason(counts: Mapping[str, int], start: str) -> list[tuple[str, int]]:
+    found = [(key.removeprefix(start), number) for key, number in counts.items() if key.startswith(start) and number]
+    return sorted(found, key=lambda each: -each[1])
+
+
 def progress_table(stages: Sequence[StageProgress]) -> Table:
     """How far each stage is."""
     table = Table(header_style="bold", box=None, pad_edge=False)

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from impdistill.console.funnel import funnel_table, progress_table
+from impdistill.console.funnel import funnel_table, progress_table, questions_line
 from impdistill.outcome import Run
 from impdistill.run import FolderStage
 
@@ -21,6 +21,7 @@ def print_status(run: Run, console: Console) -> None:
         if contexts:
             console.print()
             console.print(funnel_table(_title(round_), counts, contexts))
+            console.print(questions_line(counts), markup=False, highlight=False)
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -28,6 +29,7 @@ def print_summary(run: Run, console: Console) -> None:
     for round_ in range(run.recipe.self_distillation.rounds + 1):
         counts, contexts = funnel_counts(run, round_)
         console.print(funnel_table(_title(round_), counts, contexts))
+        console.print(questions_line(counts), markup=False, highlight=False)
         console.print()
     console.print(_group_table(run))
     path = run.path
