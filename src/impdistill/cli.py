@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from impdistill import __version__
-from impdistill.console import evaluation
+from impdistill.console import evaluation, finetuning
 from impdistill.errors import ImpdistillError, TextError
 
 app = typer.Typer(
@@ -234,3 +234,4 @@ def prune(run: RunArgument) -> None:
 
 
 evaluation.register(app)
+finetuning.register(app)

@@ -92,7 +92,7 @@ def measure_variants(
         system = Rewriting(variant.name, student, asked)
         measured = tuple(evaluate(system, one, metrics, resamples=resamples) for one in items)
         students.append(AblationRow(variant.name, pairs, asked, None, measured))
-    return [_baseline_row(spec, items, metrics, resamples) for spec in ALWAYS] + students
+    return [baseline_row(spec, items, metrics, resamples) for spec in ALWAYS] + students
 
 
 def ablation_tables(rows: Sequence[AblationRow], group: str) -> list[Table]:
@@ -153,7 +153,8 @@ def write_table(rows: Sequence[AblationRow], out: Path) -> list[Path]:
     return paths
 
 
-def _baseline_row(spec: str, benchmarks: Sequence[Benchmark], metrics: Sequence[Metric], resamples: int) -> AblationRow:
+def baseline_row(spec: str, benchmarks: Sequence[Benchmark], metrics: Sequence[Metric], resamples: int) -> AblationRow:
+    """The row of `copy`, `lead:0.79` or `human`."""
     system = baseline(spec)
     assert system is not None
     measured = tuple(evaluate(system, one, metrics, resamples=resamples) for one in benchmarks)

@@ -82,7 +82,7 @@ def evaluate(
     # 1. what is measured, on what, by what
     shown = [] if examples is None else _pairs(read_benchmark(examples), shots)
     benchmarks = read_benchmarks(on, items)
-    metrics = _metrics(alpha, judge, encoder, device)
+    metrics = metrics_of(alpha, judge, encoder, device)
     asking = Asking(tuple(groups or ()), instruction, tuple(shown), device)
     contenders = [contender(spec, asking) for spec in with_baselines(systems, benchmarks)]
     readers = [one.reader for one in contenders if one.reader is not None]
@@ -153,7 +153,7 @@ def ablate(
     asked = default_group(loaded) if group is None else group
     chosen = variants_of(loaded, variants or ())
     benchmarks = read_benchmarks(on, items)
-    metrics = _metrics(alpha, judge, encoder, device)
+    metrics = metrics_of(alpha, judge, encoder, device)
 
     def make(variant: Variant) -> Run:
         error_console.print(f"[bold]{variant.name}[/bold]", highlight=False)
@@ -196,7 +196,7 @@ def report(
     console.print(str(written), markup=False, highlight=False, soft_wrap=True)
 
 
-def _metrics(alpha: float, judge: str | None, encoder: str | None, device: str) -> list[Metric]:
+def metrics_of(alpha: float, judge: str | None, encoder: str | None, device: str) -> list[Metric]:
     from impdistill.evaluate import standard_metrics
 
     metrics = list(standard_metrics(alpha))

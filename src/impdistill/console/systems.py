@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from impdistill.errors import BenchmarkError, ModelError
 from impdistill.evaluate import Benchmark, Rewriter, Rewriting, System, baseline, benchmark_of, read_benchmark
 from impdistill.models.student import Student
-from impdistill.outcome import Run
 from impdistill.recipe import Recipe
-from impdistill.run import RunDirectory
 from impdistill.tasks import Group, tasks_of
+from impdistill.transfer import run_and_round
 
 PROMPTED = "prompt:"
 ALWAYS = ("copy", "lead:0.79")
@@ -141,12 +139,10 @@ def _selected(benchmark: Benchmark, keep: Sequence[bool], reason: str) -> Benchm
 
 
 def _student(spec: str, asking: Asking) -> Contender:
-    address, _, round_ = spec.rpartition("@") if "@" in spec and not Path(spec).exists() else (spec, "", "")
-    if RunDirectory.exists(Path(address)):
-        if round_ and not round_.isdigit():
-            raise BenchmarkError(f"{spec}: {round_!r} is no round; write {address}@0 for the first student, @1 for the next")
-        run = Run.open(address)
-        recipe, student = run.recipe, run.student(int(round_) if round_ else None, device=asking.device)
+    found = run_and_round(spec)
+    if found is not None:
+        run, round_ = found
+        recipe, student = run.recipe, run.student(round_, device=asking.device)
     else:
         recipe = Recipe.load({"teachers": [{"domain": "any", "model": "any"}]})  # for its groups alone
         student = Student.load("starter:student" if spec == "starter" else spec, device=asking.device)

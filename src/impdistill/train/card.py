@@ -100,6 +100,7 @@ class CardFacts:
         training: what the training did, name -> number (steps, best held-out loss, ...).
         metrics: measured on benchmarks.
         examples: (group, x, y) to show.
+        supervision: what people wrote that a student was trained on; None: nothing was.
         licence: identifier known to the hub; None where it follows from the models (`see upstream`).
         language: ISO 639-1 code.
     """
@@ -116,6 +117,7 @@ class CardFacts:
     training: Mapping[str, int | float | str | None] | None = None
     metrics: Sequence[MetricFacts] = ()
     examples: Sequence[tuple[str, str, str]] = ()
+    supervision: str | None = None
     licence: str | None = None
     language: str = "en"
 
@@ -193,10 +195,14 @@ def model_metadata(facts: CardFacts) -> dict[str, JSON]:
 
 def model_body(facts: CardFacts) -> str:
     """The Markdown of a model's card."""
+    written = (
+        "pairs that language models wrote and filters kept; no person labelled any" if facts.supervision is None else facts.supervision
+    )
+    invented = "invented " if facts.supervision is None else ""
     return _document(
-        f"# {facts.title}: student of round {facts.round_number}",
-        f"Rewrites a sentence as a summary or paraphrase, in the manner of {len(facts.groups)} groups. Trained by impdistill "
-        f"{facts.impdistill_version} after {PAPER}, on pairs that language models wrote and filters kept; no person labelled any.",
+        f"# {facts.title}" + (f": student of round {facts.round_number}" if facts.supervision is None else ""),
+        f"Rewrites a sentence as a summary or paraphrase, in the manner of {_counted(facts.groups)}. Trained by impdistill "
+        f"{facts.impdistill_version} after {PAPER}, on {written}.",
         "## Use",
         _code("python", _own_use(facts)),
         *([] if facts.kind is None else ["With transformers alone:", _code("python", _plain_use(facts, facts.kind))]),
@@ -215,12 +221,16 @@ def model_body(facts: CardFacts) -> str:
         "## Limitations",
         _bullets(
             "It may add to or change what x says; check an output before it is relied upon.",
-            "It was trained on single invented sentences; whole texts, dialogue and code are beyond it.",
+            f"It was trained on single {invented}sentences; whole texts, dialogue and code are beyond it.",
             "It shares the style, the gaps and the prejudices of the models it comes from.",
             f"One language ({facts.language}).",
         ),
         *_recipe(facts),
     )
+
+
+def _counted(groups: Sequence[GroupFacts]) -> str:
+    return f"{len(groups)} groups" if len(groups) != 1 else f"one group, {groups[0].name}"
 
 
 def _own_use(facts: CardFacts) -> str:
