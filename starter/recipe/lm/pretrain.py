@@ -58,7 +58,7 @@ def train(arguments: argparse.Namespace) -> None:
     accelerator = Accelerator(cpu=arguments.device == "cpu")
     device, processes = accelerator.device, accelerator.num_processes
     size = SIZES[arguments.size]
-    packed = PackedRows.open(arguments.packed)
+    packed = PackedRows.open(*arguments.packed)
     if size.rows % processes:
         raise RecipeError(f"{processes} processes cannot share the {size.rows} rows of a step evenly; start a divisor of {size.rows}")
 
@@ -143,7 +143,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packed", type=Path, required=True, help="folder written by recipe.lm.pack")
+    parser.add_argument("--packed", type=Path, nargs="+", required=True, help="folders written by recipe.lm.pack and recipe.lm.denoise")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder written by recipe.lm.tokenizer")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for checkpoints, log.jsonl and final/; gone on with where it exists"

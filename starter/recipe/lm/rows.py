@@ -19,17 +19,27 @@ IGNORED_LABEL = -100
 
 @dataclass(frozen=True, slots=True)
 class PackedRows:
-    """`tokens` (rows, row_tokens) uint16 and `learn` (rows, row_tokens) bool, as `recipe.lm.pack` writes them; memory-mapped."""
+    """`tokens` (rows, row_tokens) uint16 and `learn` (rows, row_tokens) bool, as `recipe.lm.pack` writes them."""
 
     tokens: npt.NDArray[np.uint16]
     learn: npt.NDArray[np.bool_]
 
     @classmethod
-    def open(cls, folder: Path) -> "PackedRows":
-        """Raises RecipeError where `folder` holds no packed rows."""
-        if not (folder / "tokens.npy").exists():
-            raise RecipeError(f"{folder}: no packed rows; write them with python -m recipe.lm.pack")
-        return cls(np.load(folder / "tokens.npy", mmap_mode="r"), np.load(folder / "learn.npy", mmap_mode="r"))
+    def open(cls, *folders: Path) -> "PackedRows":
+        """The rows of all folders, in this order; memory-mapped where it is one.
+
+        Raises:
+            RecipeError: a folder holds no packed rows, or rows of another length.
+        """
+        for folder in folders:
+            if not (folder / "tokens.npy").exists():
+                raise RecipeError(f"{folder}: no packed rows; write them with python -m recipe.lm.pack")
+        found = [(np.load(folder / "tokens.npy", mmap_mode="r"), np.load(folder / "learn.npy", mmap_mode="r")) for folder in folders]
+        if len({tokens.shape[1] for tokens, _ in found}) > 1:
+            raise RecipeError(f"rows of different length in {', '.join(map(str, folders))}; pack them with one --row-tokens")
+        if len(found) == 1:
+            return cls(*found[0])
+        return cls(np.concatenate([tokens for tokens, _ in found]), np.concatenate([learn for _, learn in found]))
 
     def target_count(self, rows: npt.NDArray[np.int64]) -> int:
         """How many tokens of `rows` a causal model is asked to predict: its first token never is."""
