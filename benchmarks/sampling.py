@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from impdistill.decode.nucleus import Continuation, Nucleus, _token_kinds, sample_continuations
-from impdistill.decode.prefix import can_share
+from impdistill.models.rows import can_share
 from impdistill.models.teacher import Teacher
 from impdistill.text.sentences import scan
 

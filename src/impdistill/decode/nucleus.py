@@ -16,10 +16,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from impdistill.decode.draw import draw
-from impdistill.decode.prefix import Rows, few_sizes, open_rows
 from impdistill.decode.randomness import uniforms
 from impdistill.decode.vocabulary import read_vocabulary
 from impdistill.errors import TextError
+from impdistill.models.rows import Rows, few_sizes, open_rows
 from impdistill.models.teacher import Teacher
 from impdistill.text.sentences import scan
 

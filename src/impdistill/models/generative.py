@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -84,12 +84,12 @@ def generation_config(**settings: Any) -> GenerationConfig:
 
 def with_cache(model: PreTrainedModel, cache: Cache) -> dict[str, Cache]:
     """The argument of a model's forward that hands it its cache. transformers calls it `cache` from 5.24 on, before `past_key_values`."""
-    return {_cache_argument(type(model)): cache}
+    return {_cache_argument(type(model).forward): cache}
 
 
 @functools.cache
-def _cache_argument(kind: type[PreTrainedModel]) -> str:
-    return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
+def _cache_argument(forward: Callable[..., Any]) -> str:
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def most_positions(model: PreTrainedModel) -> int | None:

@@ -135,7 +135,12 @@ class Student:
         max_new_tokens = decoding.max_new_tokens or self.format.max_target_tokens
         self._check_room(prompts, max_new_tokens)
         outputs: list[list[str]] = [[] for _ in texts]
-        lengths = [len(names) * decoding.beams * max(len(prompt.ids) for prompt in of_text) for of_text in prompts]
+        # what the groups of a text share is held once, except by beam search
+        once = decoding.beams == 1
+        lengths = [
+            len(of_text[0].shared) * once + sum(decoding.beams * len(prompt.own if once else prompt.ids) for prompt in of_text)
+            for of_text in prompts
+        ]
         extra = len(names) * decoding.beams * max_new_tokens
         for batch in batches([length + extra for length in lengths], self.max_batch_tokens):
             found = decode(

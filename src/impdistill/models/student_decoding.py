@@ -7,7 +7,6 @@ on its batch (by rounding) and on nothing else; a sampled token follows from the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -18,13 +17,11 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from impdistill.errors import RecipeError
 from impdistill.models.generative import generation_config, quiet_transformers, with_cache
+from impdistill.models.rows import Rows, can_share, few_sizes, open_rows, open_shared_rows
 from impdistill.models.student_format import Prompt
 
 Uniforms: TypeAlias = Callable[[Tensor, int], Tensor]
 """(rows int64 (n,), position) -> float64 (n,) in [0, 1): the numbers that decide token `position` of these rows."""
-
-RETIRED_SHARE = 1 / 8
-"""Finished rows are taken out once they are this share of the batch: taking out copies the cache of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,7 @@ class Decoding:
 
 
 class _Rows(Protocol):
-    """A batch in the middle of decoding. Logits are (rows, vocabulary)."""
-
-    def start(self) -> Tensor: ...
+    """A batch in the middle of decoding: the part of `Rows` that every kind of student has."""
 
     def step(self, tokens: Tensor) -> Tensor: ...
 
@@ -89,49 +84,49 @@ def decode(
     if decoding.beams > 1:
         outputs = _beam_search(model, flat, decoding.beams, max_new_tokens, start=start, pad=pad, ends=ends)
     else:
-        rows: _Rows = (
-            _Seq2SeqRows(model, flat, start=start, pad=pad) if model.config.is_encoder_decoder else _CausalRows(model, prompts, pad=pad)
-        )
-        outputs = _one_by_one(rows, len(flat), decoding, max_new_tokens, ends, uniforms, model.device)
+        rows: _Rows
+        if model.config.is_encoder_decoder:
+            rows = _Seq2SeqRows(model, flat, pad=pad)
+            logits = rows.step(torch.full((len(flat),), start, device=model.device))
+        else:
+            rows, logits = _open_causal(model, prompts, pad=pad)
+        outputs = _one_by_one(rows, logits, decoding, max_new_tokens, ends, uniforms)
     width = len(prompts[0])
     return [outputs[first : first + width] for first in range(0, len(flat), width)]
 
 
 def _one_by_one(
-    rows: _Rows,
-    count: int,
-    decoding: Decoding,
-    max_new_tokens: int,
-    ends: frozenset[int],
-    uniforms: Uniforms | None,
-    device: torch.device,
+    rows: _Rows, logits: Tensor, decoding: Decoding, max_new_tokens: int, ends: frozenset[int], uniforms: Uniforms | None
 ) -> list[list[int]]:
-    outputs: list[list[int]] = [[] for _ in range(count)]
-    numbers = torch.arange(count)  # which row of the batch as given stands where
-    finished = torch.zeros(count, dtype=torch.bool)
-    logits = rows.start()
+    """`logits` (rows, vocabulary) are those of the first tokens."""
+    outputs: list[list[int]] = [[] for _ in logits]
+    finished = [False] * len(logits)
+    batch = list(range(len(logits)))  # the rows that are decoded: finished ones too, until they are retired
     for position in range(max_new_tokens):
         if decoding.top_p is None:
-            tokens = logits.argmax(-1)
+            tokens = logits.float().argmax(-1)  # of bf16 it takes forty times as long on a CPU
         else:
             if uniforms is None:
                 raise RecipeError("decoding: sampling (top_p) needs `uniforms`, the source of its random numbers")
-            draws = uniforms(numbers, position).to(logits.device)
+            draws = uniforms(torch.tensor(batch), position).to(logits.device)
             tokens = nucleus_choice(logits, draws, decoding.top_p, decoding.temperature)
-        for index, token in enumerate(tokens.tolist()):
-            if finished[index]:
+        for row, token in zip(batch, tokens.tolist(), strict=True):
+            if finished[row]:
                 continue
             if token in ends:
-                finished[index] = True
+                finished[row] = True
             else:
-                outputs[int(numbers[index])].append(token)
-        done = int(finished.sum())
-        if done == len(finished) or position + 1 == max_new_tokens:
+                outputs[row].append(token)
+        left = finished.count(False)
+        if not left or position + 1 == max_new_tokens:
             break
-        if done >= RETIRED_SHARE * len(finished):
-            left = (~finished).nonzero().squeeze(1)
-            rows.keep(left.to(device))
-            tokens, numbers, finished = tokens[left.to(device)], numbers[left], finished[left]
+        size = few_sizes(left)
+        if size < len(batch):
+            growing_first = sorted(range(len(batch)), key=lambda place: finished[batch[place]])
+            places = sorted(growing_first[:size])
+            kept = torch.tensor(places, device=logits.device)
+            rows.keep(kept)
+            tokens, batch = tokens.index_select(0, kept), [batch[place] for place in places]
         logits = rows.step(tokens)
     return outputs
 
@@ -150,60 +145,25 @@ def nucleus_choice(logits: Tensor, draws: Tensor, top_p: float, temperature: flo
     return ids.gather(1, index.minimum(size - 1)).squeeze(1)
 
 
-class _CausalRows:
-    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[Prompt]], *, pad: int) -> None:
-        self._model, self._prompts, self._pad = model, prompts, pad
-        accepted = inspect.signature(model.forward).parameters
-        self._positions = "position_ids" in accepted
-        self._keeps_logits = "logits_to_keep" in accepted
-        self._cache = DynamicCache(config=model.config)
-        self._mask = torch.zeros(len(prompts), 0, dtype=torch.int64, device=model.device)  # (rows, tokens so far)
-
-    def start(self) -> Tensor:
-        shared = [of_text[0].shared for of_text in self._prompts]
-        if any(shared):
-            self._read(*left_padded(shared, self._pad))
-            self._cache.batch_repeat_interleave(len(self._prompts[0]))
-        self._mask = self._mask.repeat_interleave(len(self._prompts[0]), dim=0)
-        return self._read(*left_padded([prompt.own for of_text in self._prompts for prompt in of_text], self._pad))
-
-    def step(self, tokens: Tensor) -> Tensor:
-        return self._read(tokens[:, None], torch.ones_like(tokens)[:, None])
-
-    def keep(self, rows: Tensor) -> None:
-        self._cache.batch_select_indices(rows)
-        self._mask = self._mask[rows]
-
-    def _read(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Reads ids (rows, t); logits (rows, vocabulary) after the last of them."""
-        self._mask = torch.cat([self._mask, mask.to(self._model.device)], dim=1)
-        options: dict[str, Any] = {}
-        if self._positions:
-            options["position_ids"] = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        if self._keeps_logits:
-            # As an index, not as 1: a slice is not contiguous, and then torch copies the output matrix once for every row.
-            options["logits_to_keep"] = torch.tensor([ids.shape[1] - 1], device=self._model.device)
-        outputs = self._model(
-            input_ids=ids.to(self._model.device),
-            attention_mask=self._mask,
-            **with_cache(self._model, self._cache),
-            use_cache=True,
-            **options,
-        )
-        logits: Tensor = outputs.logits[:, -1].float()
-        return logits
+def _open_causal(model: PreTrainedModel, prompts: Sequence[Sequence[Prompt]], *, pad: int) -> tuple[Rows, Tensor]:
+    """The rows, text by text, and the logits of their first tokens, (rows, vocabulary)."""
+    flat = [prompt for of_text in prompts for prompt in of_text]
+    shared = [of_text[0].shared for of_text in prompts]
+    if not (all(shared) and all(prompt.own for prompt in flat) and can_share(model)):
+        return open_rows(model, [prompt.ids for prompt in flat], [1] * len(flat))
+    ids, mask = left_padded([prompt.own for prompt in flat], pad)
+    return open_shared_rows(model, shared, [len(prompts[0])] * len(prompts), ids.to(model.device), mask.to(model.device))
 
 
 class _Seq2SeqRows:
-    def __init__(self, model: PreTrainedModel, prompts: Sequence[Prompt], *, start: int, pad: int) -> None:
-        self._model, self._start = model, start
+    """Every prompt is encoded by itself: the instruction stands before x, so that nothing of the encoding can be shared."""
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[Prompt], *, pad: int) -> None:
+        self._model = model
         ids, mask = left_padded([prompt.ids for prompt in prompts], pad, right=True)
         self._mask = mask.to(model.device)  # (rows, s)
         self._encoded = model.get_encoder()(input_ids=ids.to(model.device), attention_mask=self._mask)
         self._cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
-
-    def start(self) -> Tensor:
-        return self.step(torch.full((len(self._mask),), self._start, device=self._model.device))
 
     def step(self, tokens: Tensor) -> Tensor:
         outputs = self._model(
@@ -213,7 +173,7 @@ class _Seq2SeqRows:
             **with_cache(self._model, self._cache),
             use_cache=True,
         )
-        logits: Tensor = outputs.logits[:, -1].float()
+        logits: Tensor = outputs.logits[:, -1]
         return logits
 
     def keep(self, rows: Tensor) -> None:

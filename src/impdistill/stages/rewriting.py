@@ -17,7 +17,7 @@ from impdistill.stages.machine import use_threads
 from impdistill.stages.step import FolderStep, RowStep, input_keys, stage_name
 from impdistill.tasks import Task, instructions
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SCHEMA = pa.schema(
     [

@@ -32,7 +32,8 @@ class SharedPrefix:
         keys: a layer each, (n, key heads, longest prefix, width). values: likewise. hidden: (n, 1, 1, longest), added to
         scores: -inf where a shorter prefix is padded, else 0; None if all are equally long. slots: (n * most rows of a
         prefix,): the row in each place of the grid prefixes x rows; spare places repeat row 0. places: (b,): each row's place
-        in that grid. room: (t,), added to scores: 0 for the new tokens so far, -inf for the room ahead of them in the cache.
+        in that grid. room: (t,), (b, 1, 1, 1, t) or (b, 1, 1, q, t), added to the scores of a row's own tokens: 0 where it (or its q-th new
+        token) may look, -inf at padding, at later tokens, and in the room ahead of them in the cache.
     """
 
     keys: list[Tensor]
@@ -65,12 +66,13 @@ class SuffixLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        if self.length == self.keys.shape[2]:
-            more = (0, 0, 0, ROOM)
+        end = self.length + key_states.shape[2]
+        if end > self.keys.shape[2]:
+            more = (0, 0, 0, with_room(end) - self.keys.shape[2])
             self.keys, self.values = pad(self.keys, more), pad(self.values, more)
-        self.keys[:, :, self.length] = key_states[:, :, 0]
-        self.values[:, :, self.length] = value_states[:, :, 0]
-        self.length += 1
+        self.keys[:, :, self.length : end] = key_states
+        self.values[:, :, self.length : end] = value_states
+        self.length = end
         return self.keys, self.values
 
     def keep(self, rows: Tensor) -> None:
@@ -101,11 +103,16 @@ class SuffixCache(Cache):
             layer.keep(rows)
 
     def room(self, model: PreTrainedModel) -> Tensor:
-        """`SharedPrefix.room` for the next token."""
+        """`SharedPrefix.room` for the next token of rows without padding, (t,)."""
         length = self.get_seq_length() + 1
-        room = torch.full((-(-length // ROOM) * ROOM,), -torch.inf, dtype=model.dtype, device=model.device)
+        room = torch.full((with_room(length),), -torch.inf, dtype=model.dtype, device=model.device)
         room[:length] = 0
         return room
+
+
+def with_room(length: int) -> int:
+    """How many tokens the buffers of a row hold that has so many."""
+    return -(-length // ROOM) * ROOM
 
 
 def shared_prefix_attention(
@@ -119,11 +126,11 @@ def shared_prefix_attention(
     scaling: float | None = None,
     **unused: Any,
 ) -> tuple[Tensor, None]:
-    """One new token a row attends to its prefix and to its own new tokens; the two answers are merged by their shares.
+    """The q newest tokens of each row attend to its prefix and to its own new tokens; the two answers are merged by their shares.
 
     Args:
         module: the attention layer; its `layer_idx` says which.
-        query: (b, heads, 1, width).
+        query: (b, heads, q, width).
         key: of the row's new tokens, (b, key heads, t, width); heads is a multiple of key heads.
         value: likewise.
         attention_mask: always None.
@@ -132,13 +139,13 @@ def shared_prefix_attention(
         unused: what other implementations take.
 
     Returns:
-        (b, 1, heads, width), and no weights.
+        (b, q, heads, width), and no weights.
     """
-    rows, heads, _, width = query.shape
+    rows, heads, count, width = query.shape
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     prefix_keys, prefix_values = shared_prefix.keys[layer], shared_prefix.values[layer]
     prefixes, key_heads, _, _ = prefix_keys.shape
-    group = heads // key_heads
+    group = heads // key_heads * count  # questions that meet the same keys
     scaling = width**-0.5 if scaling is None else scaling
 
     def by_row(states: Tensor) -> Tensor:  # (n, key heads, rows of a prefix * group, k) -> (b, key heads, group, k)
@@ -155,12 +162,13 @@ def shared_prefix_attention(
     prefix_answer, prefix_sum = _mean(scores, prefix_values)  # (n, key heads, rows * group, width)
 
     # 2. To the row's own tokens.
-    scores = torch.matmul(question, key.transpose(2, 3)).float() * scaling + shared_prefix.room  # (b, key heads, group, t)
+    scores = torch.matmul(question, key.transpose(2, 3)).float() * scaling  # (b, key heads, group, t)
+    scores = (scores.view(rows, key_heads, -1, count, key.shape[2]) + shared_prefix.room).view(scores.shape)
     own_answer, own_sum = _mean(scores, value)  # (b, key heads, group, width)
 
     # 3. One softmax over both is the mean of the two, weighted by the sums of exponentials.
     share = (by_row(prefix_sum) - own_sum).sigmoid().to(value.dtype)
-    return own_answer.lerp(by_row(prefix_answer), share).view(rows, 1, heads, width), None
+    return own_answer.lerp(by_row(prefix_answer), share).view(rows, heads, count, width).transpose(1, 2), None
 
 
 def _mean(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Many continuations of a few prefixes: each prefix is encoded once, every continuation is a row, and finished rows are retired.
 
-Two ways to hold the keys and values, with the same face:
+The teacher's sampling and the student's decoding both go on from here. Two ways to hold the keys and values, with the same face:
 
 - `SharedRows`: a prefix's keys are stored once and attended to by all its rows. Memory grows with the new tokens only.
 - `ExpandedRows`: a copy of the prefix's keys for every row, for models that do not go through transformers' attention interface
@@ -22,12 +22,12 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from impdistill.decode.attention import SharedPrefix, SuffixCache, attending_to_shared_prefix
 from impdistill.models.generative import with_cache
+from impdistill.models.shared_attention import SharedPrefix, SuffixCache, attending_to_shared_prefix, with_room
 
 
 class Rows(Protocol):
-    """The model's side of sampling: b rows, each a prefix and the tokens appended to it so far."""
+    """The model's side of decoding: b rows, each a prefix and the tokens appended to it so far."""
 
     def step(self, tokens: Tensor) -> Tensor:
         """Append a token to every row, (b,) int64; the logits of the next one, (b, vocab)."""
@@ -49,15 +49,35 @@ def open_rows(model: PreTrainedModel, prefixes: Sequence[Sequence[int]], rows: S
     Returns:
         The rows, and the logits of their first tokens, (sum of rows, vocab).
     """
+    cache, mask, owner, logits = _encode(model, prefixes, rows)
+    opened = SharedRows(model, cache, mask, owner) if can_share(model) else ExpandedRows(model, cache, mask, owner)
+    return opened, logits.index_select(0, owner)
+
+
+def open_shared_rows(
+    model: PreTrainedModel, prefixes: Sequence[Sequence[int]], rows: Sequence[int], own: Tensor, mask: Tensor
+) -> tuple[Rows, Tensor]:
+    """As `open_rows`, for rows that have some given tokens of their own after the prefix; the model must be one that `can_share`.
+
+    Args:
+        own: (b, t) int64, those tokens, on the left filled up to one width.
+        mask: (b, t) int64, 0 where a row is filled up.
+    """
+    cache, prefix_mask, owner, _ = _encode(model, prefixes, rows)
+    opened = SharedRows(model, cache, prefix_mask, owner)
+    return opened, opened.read(own, mask)
+
+
+def _encode(model: PreTrainedModel, prefixes: Sequence[Sequence[int]], rows: Sequence[int]) -> tuple[DynamicCache, Tensor, Tensor, Tensor]:
+    """The prefixes' cache, their mask (n, longest), the prefix of each row (b,), and the logits after each prefix (n, vocab)."""
     longest = few_sizes(max(len(ids) for ids in prefixes))
     ids = torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in prefixes], device=model.device)
     mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prefixes], device=model.device)
-    owner = torch.repeat_interleave(torch.tensor(rows, device=model.device))  # (b,): the prefix of each row
+    owner = torch.repeat_interleave(torch.tensor(rows, device=model.device))
     cache = DynamicCache(config=model.config)
-    last_only = {"logits_to_keep": 1} if _accepts(model, "logits_to_keep") else {}
-    logits = _forward(model, ids, cache, (mask.cumsum(1) - 1).clamp(min=0), attention_mask=mask, **last_only)
-    opened = SharedRows(model, cache, mask, owner) if can_share(model) else ExpandedRows(model, cache, mask, owner)
-    return opened, logits[:, -1].index_select(0, owner)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    logits = _forward(model, ids, cache, positions, attention_mask=mask, **_logits_of_last(model, ids))
+    return cache, mask, owner, logits[:, -1]
 
 
 def few_sizes(size: int) -> int:
@@ -77,23 +97,51 @@ class SharedRows:
         self._cache = SuffixCache(len(cache.layers))
         self._mask = mask
         self._owner = owner
-        self._position = mask.sum(1)  # (n,) of the next token
+        self._position = mask.sum(1).index_select(0, owner)  # (b,) of the next token
+        self._filled: Tensor | None = None  # (b, t): where `read` filled rows up, True; None: nowhere
         layers: list[Any] = cache.layers
         self._keys: list[Tensor] = [layer.keys for layer in layers]
         self._values: list[Tensor] = [layer.values for layer in layers]
         self._prefix = self._arranged()
 
+    def read(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Append several tokens to every row, before any `step`: see `open_shared_rows`."""
+        count = ids.shape[1]
+        visible = torch.ones(count, count, dtype=torch.bool, device=ids.device).tril()  # (t, t): token i looks at those before it
+        if bool(mask.all()):
+            seen = visible[None]
+        else:
+            self._filled = mask == 0
+            # what fills a row up looks at itself, since a softmax over nothing is no number; nobody looks at it
+            seen = visible & ~self._filled[:, None] | torch.eye(count, dtype=torch.bool, device=ids.device)  # (b, t, t)
+        room = torch.full((len(seen), 1, 1, count, with_room(count)), -torch.inf, dtype=self._model.dtype, device=ids.device)
+        room[..., :count].masked_fill_(seen[:, None, None], 0)
+        self._prefix.room = room
+        positions = (self._position[:, None] + mask.cumsum(1) - 1).clamp(min=0)
+        self._position = self._position + mask.sum(1)
+        return self._read(ids, positions, **_logits_of_last(self._model, ids))
+
     def step(self, tokens: Tensor) -> Tensor:
-        positions = self._position.index_select(0, self._owner)[:, None]
-        self._position = self._position + 1
         self._prefix.room = self._cache.room(self._model)
+        if self._filled is not None:
+            room = self._prefix.room.repeat(len(tokens), 1)
+            room[:, : self._filled.shape[1]].masked_fill_(self._filled, -torch.inf)
+            self._prefix.room = room[:, None, None, None]
+        positions = self._position[:, None]
+        self._position = self._position + 1
+        return self._read(tokens[:, None], positions)
+
+    def _read(self, ids: Tensor, positions: Tensor, **arguments: Any) -> Tensor:
         with attending_to_shared_prefix(self._model):
-            return _forward(self._model, tokens[:, None], self._cache, positions, shared_prefix=self._prefix)[:, -1]
+            return _forward(self._model, ids, self._cache, positions, shared_prefix=self._prefix, **arguments)[:, -1]
 
     def keep(self, rows: Tensor) -> None:
+        self._position = self._position.index_select(0, rows)
+        if self._filled is not None:
+            self._filled = self._filled.index_select(0, rows)
         owners, self._owner = torch.unique(self._owner.index_select(0, rows), return_inverse=True)
         if len(owners) < len(self._mask):  # prefixes without rows go too, and with them the padding that only they needed
-            self._mask, self._position = self._mask.index_select(0, owners), self._position.index_select(0, owners)
+            self._mask = self._mask.index_select(0, owners)
             unused = self._mask.shape[1] - few_sizes(int(self._mask.sum(1).max()))
             self._mask = self._mask[:, unused:]
             self._keys = [keys.index_select(0, owners)[:, :, unused:] for keys in self._keys]
@@ -181,6 +229,11 @@ def _forward(model: PreTrainedModel, ids: Tensor, cache: Any, positions: Tensor,
         arguments["position_ids"] = positions
     logits: Tensor = model(input_ids=ids, **with_cache(model, cache), use_cache=True, return_dict=True, **arguments).logits
     return logits
+
+
+def _logits_of_last(model: PreTrainedModel, ids: Tensor) -> dict[str, Tensor]:
+    """As an index, not as 1: a slice is not contiguous, and then torch copies the output matrix once for every row."""
+    return {"logits_to_keep": torch.tensor([ids.shape[1] - 1], device=ids.device)} if _accepts(model, "logits_to_keep") else {}
 
 
 def _accepts(model: PreTrainedModel, argument: str) -> bool:

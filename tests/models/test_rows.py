@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
 
-from impdistill.decode import prefix as module
-from impdistill.decode.attention import NAME, ROOM
-from impdistill.decode.prefix import ExpandedRows, Rows, SharedRows, can_share, few_sizes, open_rows
+from impdistill.models import rows as module
 from impdistill.models.generative import with_cache
+from impdistill.models.rows import ExpandedRows, Rows, SharedRows, can_share, few_sizes, open_rows, open_shared_rows
+from impdistill.models.shared_attention import NAME, ROOM
 from tests.decode.toys import toy_model
 
 KINDS = {"llama": True, "gpt2": True, "biogpt": True, "ctrl": True, "bloom": False, "grouped": True, "windowed": False}
@@ -30,9 +30,14 @@ def model_of(kind: str) -> PreTrainedModel:
 
 
 @torch.no_grad()
-def check_against_whole_texts(model: PreTrainedModel, rows: Rows, logits: torch.Tensor, counts: list[int]) -> None:
+def check_against_whole_texts(
+    model: PreTrainedModel, rows: Rows, logits: torch.Tensor, counts: list[int], own: list[list[int]] | None = None
+) -> None:
+    """`own`: what every row has read since its prefix."""
     generator = torch.Generator().manual_seed(0)
     texts = [list(ids) for ids, count in zip(PREFIXES, counts, strict=True) for _ in range(count)]
+    for text, ids in zip(texts, own or [[] for _ in texts], strict=True):
+        text += ids
     for step in range(STEPS):
         right = torch.stack([model(input_ids=torch.tensor([text])).logits[0, -1] for text in texts])
         torch.testing.assert_close(logits, right, atol=2e-5, rtol=1e-4)
@@ -52,6 +57,30 @@ def test_logits_are_those_of_the_whole_texts(kind: str) -> None:
     rows, logits = open_rows(model, PREFIXES, [3, 2, 4])
     assert isinstance(rows, SharedRows if KINDS[kind] else ExpandedRows)
     check_against_whole_texts(model, rows, logits, [3, 2, 4])
+
+
+@pytest.mark.parametrize("shortest", [1, 20])
+@pytest.mark.parametrize("kind", [kind for kind, shares in KINDS.items() if shares])
+@torch.no_grad()
+def test_several_tokens_of_different_number_read_at_once(kind: str, shortest: int) -> None:
+    model = model_of(kind)
+    lengths = [shortest, 20, shortest, 19, 20, shortest, 20, 20]  # from 16 on a row's room grows while it is read
+    generator = torch.Generator().manual_seed(1)
+    own = [torch.randint(2, 10, (length,), generator=generator).tolist() for length in lengths]
+    ids = torch.tensor([[7] * (20 - len(each)) + each for each in own])
+    mask = torch.tensor([[0] * (20 - len(each)) + [1] * len(each) for each in own])
+    rows, logits = open_shared_rows(model, PREFIXES, [3, 2, 3], ids, mask)
+    check_against_whole_texts(model, rows, logits, [3, 2, 3], own)
+
+
+@torch.no_grad()
+def test_equally_many_tokens_read_at_once_need_no_filling() -> None:
+    model = model_of("llama")
+    own = [[4, 5], [6, 7], [8, 9], [3, 2]]
+    rows, logits = open_shared_rows(model, PREFIXES, [2, 1, 1], torch.tensor(own), torch.ones(4, 2, dtype=torch.int64))
+    check_against_whole_texts(model, rows, logits, [2, 1, 1], own)
+    assert isinstance(rows, SharedRows)
+    assert rows._filled is None
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
