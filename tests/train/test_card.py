@@ -28,6 +28,7 @@ from impdistill.train.card import (
     model_card,
     model_metadata,
 )
+from impdistill.train.markdown import with_section
 from tests.tiny_students import GROUPS, save_base
 
 FACTS = CardFacts(
@@ -51,7 +52,11 @@ FACTS = CardFacts(
     columns={"x": "source sentence", "y": "output sentence"},
     kind="seq2seq",
     training={"steps": 1234, "held-out loss": 1.23456, "stopped early": None},
-    metrics=[MetricFacts("TurkCorpus", "student", "SARI", 38.2)],
+    metrics=[
+        MetricFacts("TurkCorpus", "student", "SARI", 38.2),
+        MetricFacts("TurkCorpus", "copy", "SARI", 26.1, 25, 27, 1),
+        MetricFacts("TurkCorpus", "copy", "ROUGE-L", 98.3, digits=1),
+    ],
     examples=[("short", "A cat, which | sat\nthere.", "A cat sat.")],
 )
 
@@ -108,9 +113,23 @@ def test_tables_hold_every_number(card: str) -> None:
 
 def test_what_only_a_model_card_says() -> None:
     assert table_of(model_card(FACTS), "Training")[1:] == [["steps", "1,234"], ["held-out loss", "1.235"], ["stopped early", "none"]]
-    assert table_of(model_card(FACTS), "Metrics")[1] == ["TurkCorpus", "student", "SARI", "38.20"]
+    assert table_of(model_card(FACTS), "Metrics") == [
+        ["benchmark", "system", "SARI", "ROUGE-L"],
+        ["TurkCorpus", "student", "38.20", "-"],
+        ["TurkCorpus", "copy", "26.1 (25.0–27.0)", "98.3"],
+    ]
     bare = replace(FACTS, training=None, metrics=(), examples=(), funnel=())
     assert re.findall(r"^## (.*)$", model_card(bare), re.MULTILINE) == ["Use", "Groups", "Sources", "Limitations", "Recipe"]
+
+
+def test_a_section_is_put_in_or_replaced_and_the_rest_stays() -> None:
+    card = model_card(replace(FACTS, metrics=()))
+    measured = with_section(card, "Metrics", "first", "Examples")
+    assert measured == card.replace("## Examples", "## Metrics\n\nfirst\n\n## Examples")
+    assert with_section(measured, "Metrics", "second", "Examples") == measured.replace("first", "second")
+    last = with_section(card, "More", "x", "Nowhere")
+    assert last == card + "\n## More\n\nx\n"
+    assert with_section(last, "More", "y", "Nowhere") == card + "\n## More\n\ny\n"
 
 
 def test_datasets_opens_a_directory_with_the_card(tmp_path: Path) -> None:

@@ -101,11 +101,11 @@ def ablation_tables(rows: Sequence[AblationRow], group: str) -> list[Table]:
     for place, first in enumerate(rows[0].evaluations):
         table = Table(header_style="bold", box=None, pad_edge=False, title_justify="left", caption_justify="left")
         table.title = Text(f"{first.benchmark} ({first.items} items), asked for {group}")
-        table.add_column("", min_width=22)
+        table.add_column("", no_wrap=True)
         table.add_column("pairs", justify="right")
         scores = [score for score in first.scores if score.name.startswith(COLUMNS)]
         for score in scores:
-            table.add_column(Text(score.name + ARROWS[score.direction]), justify="right", no_wrap=True)
+            table.add_column(Text(_heading(score)), justify="right", no_wrap=True)
         for row in rows:
             pairs = "" if row.pairs is None else f"{row.pairs:,}"
             cells = [_cell(row.evaluations[place].score(score.name)) for score in scores] if row.evaluations else []
@@ -114,6 +114,13 @@ def ablation_tables(rows: Sequence[AblationRow], group: str) -> list[Table]:
         table.caption = Text("\n".join(["± half of the 95% bootstrap interval; all scores are in table.json", *unmeasured]))
         tables.append(table)
     return tables
+
+
+def _heading(score: Score) -> str:
+    """In two lines where that is narrower: the table fits 80 columns."""
+    name = score.name.replace("Compression", "Compres-\nsion").replace("(", "\n(")
+    arrow = ARROWS[score.direction]
+    return name + (arrow if "\n" in name else arrow.replace(" ", "\n"))
 
 
 def _cell(score: Score) -> str:

@@ -154,7 +154,7 @@ def _student(spec: str, asking: Asking) -> Contender:
     remembering = Remembering(student)
     return Contender(
         spec,
-        tuple(Rewriting(f"{spec} {name}", remembering, name) for name in names),
+        tuple(Rewriting(f"{spec} {name}", remembering, name, student.fingerprint) for name in names),
         remembering,
         tuple(borders.get(name) or Group(name, student.format.groups[name]) for name in names),
         student_reader(student, names),

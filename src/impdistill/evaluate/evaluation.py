@@ -11,7 +11,7 @@ from impdistill.evaluate.answers import Answers
 from impdistill.evaluate.benchmarks import Benchmark
 from impdistill.evaluate.bootstrap import Comparison, compare, estimate
 from impdistill.evaluate.statistic import Direction, Metric, Statistic
-from impdistill.evaluate.systems import System
+from impdistill.evaluate.systems import Rewriting, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Evaluation:
         skipped: records of the benchmark that were not, by reason.
         empty_outputs: outputs without text; they are measured as what they are.
         seconds: the system's time for all its answers.
+        version: hash of the model's files; None for a system without, or where it is not known.
         answers, statistics: kept for comparisons and examples, in no exported record.
     """
 
@@ -57,6 +58,7 @@ class Evaluation:
     scores: tuple[Score, ...]
     answers: Answers = field(repr=False)
     statistics: tuple[Statistic, ...] = field(repr=False)
+    version: str | None = None
 
     def score(self, name: str) -> Score:
         """The score of that name.
@@ -104,6 +106,7 @@ def evaluate(system: System, benchmark: Benchmark, metrics: Sequence[Metric], *,
         tuple(_score(statistic, resamples, seed) for statistic in statistics),
         answers,
         statistics,
+        system.version if isinstance(system, Rewriting) else None,
     )
 
 

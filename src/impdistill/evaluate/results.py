@@ -13,9 +13,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from impdistill.errors import StorageError
+from impdistill.errors import BenchmarkError, StorageError
 from impdistill.evaluate.controllability import Control
 from impdistill.evaluate.evaluation import Evaluation, Score, SystemComparison
+
+RESULTS_FOLDER = "evaluation"
+"""Where reports and cards look for `evaluate`'s results inside a run."""
 
 ARROWS: Mapping[str, str] = {"higher": " ↑", "lower": " ↓", "neither": ""}
 
@@ -62,6 +65,7 @@ def as_json(evaluations: Sequence[Evaluation], comparisons: Sequence[SystemCompa
         "evaluations": [
             {
                 "system": one.system,
+                "version": one.version,
                 "benchmark": one.benchmark,
                 "origin": one.origin,
                 "items": one.items,
@@ -121,6 +125,25 @@ def write_control(controls: Sequence[tuple[str, str, Control]], directory: str |
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
     return [path]
+
+
+def read_results(folders: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
+    """`evaluations` and `control` that lie in folders; a folder without them adds none.
+
+    Raises:
+        BenchmarkError: a file there is not what `impdistill evaluate` writes.
+    """
+    found: dict[str, list[dict[str, Any]]] = {"evaluations": [], "control": []}
+    for folder in map(Path, folders):
+        for name, kind in (("results.json", "evaluations"), ("control.json", "control")):
+            path = folder / name
+            if path.is_file():
+                try:
+                    content = json.loads(path.read_bytes())
+                    found[kind] += content["evaluations"] if kind == "evaluations" else list(content)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise BenchmarkError(f"{path}: not what `impdistill evaluate` writes; run it again into that folder") from error
+    return found
 
 
 def _title(evaluation: Evaluation) -> str:

@@ -145,11 +145,13 @@ class Rewriting:
         name: as printed.
         rewriter: the model.
         group: what it is asked for, e.g. "long-abstractive".
+        version: a hash of the model's files, by which cards find its figures; None: not known.
     """
 
     name: str
     rewriter: Rewriter
     group: str
+    version: str | None = None
 
     def answer(self, benchmark: Benchmark) -> Answers:
         """One rewriting per source.

@@ -20,6 +20,7 @@ import yaml
 from impdistill import __version__
 from impdistill.errors import BenchmarkError, DependencyError, RunError
 from impdistill.evaluate import Benchmark
+from impdistill.evaluate.results import RESULTS_FOLDER, read_results
 from impdistill.outcome import Run
 from impdistill.report.charts import DARK, LIGHT, Chart, charts_of, dataset_name, round_title, student_name, theme
 from impdistill.report.contents import RunContents, contents_of
@@ -32,9 +33,6 @@ try:
     from markupsafe import Markup
 except ModuleNotFoundError as absent:
     raise DependencyError("a report needs altair, vl-convert-python and jinja2; run: pip install 'impdistill[report]'") from absent
-
-RESULTS_FOLDER = "evaluation"
-"""Where a report looks for `evaluate`'s results inside a run."""
 
 FIGURE_WIDTH = 640
 PNG_SCALE = 2.0
@@ -127,25 +125,6 @@ def pictures(chart: Chart) -> dict[str, bytes]:
     """A chart in light colours as `svg` and `png`."""
     spec = {**chart.spec, "width": FIGURE_WIDTH, "config": {**theme(LIGHT), "background": "white"}}
     return {"svg": vl_convert.vegalite_to_svg(spec).encode(), "png": vl_convert.vegalite_to_png(spec, scale=PNG_SCALE)}
-
-
-def read_results(folders: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
-    """`evaluations` and `control` that lie in folders; a folder without them adds none.
-
-    Raises:
-        BenchmarkError: a file there is not what `impdistill evaluate` writes.
-    """
-    found: dict[str, list[dict[str, Any]]] = {"evaluations": [], "control": []}
-    for folder in map(Path, folders):
-        for name, kind in (("results.json", "evaluations"), ("control.json", "control")):
-            path = folder / name
-            if path.is_file():
-                try:
-                    content = json.loads(path.read_bytes())
-                    found[kind] += content["evaluations"] if kind == "evaluations" else list(content)
-                except (ValueError, KeyError, TypeError) as error:
-                    raise BenchmarkError(f"{path}: not what `impdistill evaluate` writes; run it again into that folder") from error
-    return found
 
 
 def _own(name: str) -> str:

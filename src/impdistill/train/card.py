@@ -14,6 +14,7 @@ from impdistill.models.loading import STARTER
 from impdistill.models.student_format import PROMPTS, Kind
 from impdistill.run.export import front_matter
 from impdistill.run.storage import JSON
+from impdistill.train.markdown import bullets, code, document, section, table
 
 PAPER = (
     "[Impossible Distillation: from Low-Quality Model to High-Quality Dataset & Model for Summarization and Paraphrasing]"
@@ -21,6 +22,8 @@ PAPER = (
 )
 TAGS = ["impossible-distillation", "paraphrase", "summarization", "synthetic"]
 SEE_UPSTREAM = "see upstream"
+METRICS = "Metrics"
+"""Heading of the section that measured figures stand in."""
 
 KNOWN_LICENCES: Mapping[str, str] = {
     "gpt2": "mit",
@@ -75,12 +78,20 @@ class FunnelFacts:
 
 @dataclass(frozen=True, slots=True)
 class MetricFacts:
-    """One measured number, e.g. ("TurkCorpus", "student", "SARI", 38.2)."""
+    """One measured number, e.g. ("TurkCorpus", "student", "SARI", 38.2, 37.1, 39.3, 1).
+
+    Attributes:
+        low, high: interval; None where there is none.
+        digits: decimals worth printing.
+    """
 
     benchmark: str
     system: str
     measure: str
     value: float
+    low: float | None = None
+    high: float | None = None
+    digits: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +166,19 @@ def dataset_metadata(facts: CardFacts) -> dict[str, JSON]:
 def dataset_body(facts: CardFacts) -> str:
     """The Markdown of a dataset's card."""
     sizes = ", ".join(f"{pairs:,} {split}" for split, pairs in facts.splits.items())
-    return _document(
+    return document(
         f"# {facts.title}: pairs of round {facts.round_number}",
         f"Sentence pairs (x, y), y a summary or paraphrase of x: {sizes}. Made by impdistill {facts.impdistill_version} after "
         f"{PAPER}: every sentence was written by a language model, and pairs were kept by filters. No person wrote or labelled any.",
         "## Load",
-        _code("python", 'from datasets import load_dataset\n\npairs = load_dataset("path/to/this/folder")'),
-        *_section("Columns", _table(("column", "meaning"), list((facts.columns or {}).items()))),
+        code("python", 'from datasets import load_dataset\n\npairs = load_dataset("path/to/this/folder")'),
+        *section("Columns", table(("column", "meaning"), list((facts.columns or {}).items()))),
         *_groups(facts),
         *_examples(facts),
         *_funnel(facts),
         *_models(facts),
         "## Limitations",
-        _bullets(
+        bullets(
             "The sentences are invented: names, numbers and findings in them are not facts.",
             "That y follows from x was decided by a language inference model, which errs; it is most lenient with vague sentences.",
             "The pairs share the style, the gaps and the prejudices of the teachers.",
@@ -199,27 +210,21 @@ def model_body(facts: CardFacts) -> str:
         "pairs that language models wrote and filters kept; no person labelled any" if facts.supervision is None else facts.supervision
     )
     invented = "invented " if facts.supervision is None else ""
-    return _document(
+    return document(
         f"# {facts.title}" + (f": student of round {facts.round_number}" if facts.supervision is None else ""),
         f"Rewrites a sentence as a summary or paraphrase, in the manner of {_counted(facts.groups)}. Trained by impdistill "
         f"{facts.impdistill_version} after {PAPER}, on {written}.",
         "## Use",
-        _code("python", _own_use(facts)),
-        *([] if facts.kind is None else ["With transformers alone:", _code("python", _plain_use(facts, facts.kind))]),
+        code("python", _own_use(facts)),
+        *([] if facts.kind is None else ["With transformers alone:", code("python", _plain_use(facts, facts.kind))]),
         *_groups(facts),
-        *_section("Training", _table(("", "value"), [(name, _value(value)) for name, value in (facts.training or {}).items()])),
-        *_section(
-            "Metrics",
-            _table(
-                ("benchmark", "system", "measure", "value"),
-                [(row.benchmark, row.system, row.measure, f"{row.value:.2f}") for row in facts.metrics],
-            ),
-        ),
+        *section("Training", table(("", "value"), [(name, _value(value)) for name, value in (facts.training or {}).items()])),
+        *section(METRICS, metrics_table(facts.metrics)),
         *_examples(facts),
         *_funnel(facts),
         *_models(facts),
         "## Limitations",
-        _bullets(
+        bullets(
             "It may add to or change what x says; check an output before it is relied upon.",
             f"It was trained on single {invented}sentences; whole texts, dialogue and code are beyond it.",
             "It shares the style, the gaps and the prejudices of the models it comes from.",
@@ -227,6 +232,24 @@ def model_body(facts: CardFacts) -> str:
         ),
         *_recipe(facts),
     )
+
+
+def metrics_table(metrics: Sequence[MetricFacts]) -> str:
+    """A row a benchmark and system, a column a measure; empty without metrics."""
+    measures = list(dict.fromkeys(each.measure for each in metrics))
+    found = {(each.benchmark, each.system, each.measure): _measured(each) for each in metrics}
+    rows = [
+        (benchmark, system, *(found.get((benchmark, system, measure), "-") for measure in measures))
+        for benchmark, system in dict.fromkeys((each.benchmark, each.system) for each in metrics)
+    ]
+    return table(("benchmark", "system", *measures), rows)
+
+
+def _measured(metric: MetricFacts) -> str:
+    value = f"{metric.value:.{metric.digits}f}"
+    if metric.low is None or metric.high is None:
+        return value
+    return f"{value} ({metric.low:.{metric.digits}f}–{metric.high:.{metric.digits}f})"
 
 
 def _counted(groups: Sequence[GroupFacts]) -> str:
@@ -267,11 +290,11 @@ def _plain_use(facts: CardFacts, kind: Kind) -> str:
 
 def _groups(facts: CardFacts) -> list[str]:
     rows = [(group.name, group.task, f"`{group.instruction}`", f"{group.train:,}", f"{group.validation:,}") for group in facts.groups]
-    return _section("Groups", _table(("group", "task", "instruction", "train pairs", "validation pairs"), rows))
+    return section("Groups", table(("group", "task", "instruction", "train pairs", "validation pairs"), rows))
 
 
 def _examples(facts: CardFacts) -> list[str]:
-    return _section("Examples", _table(("group", "x", "y"), facts.examples))
+    return section("Examples", table(("group", "x", "y"), facts.examples))
 
 
 def _funnel(facts: CardFacts) -> list[str]:
@@ -281,7 +304,7 @@ def _funnel(facts: CardFacts) -> list[str]:
         for row in facts.funnel
     ]
     header = ("task", "process", "candidates", *(f"dropped: {reason}" for reason in reasons), "kept")
-    return _section("Funnel", _table(header, rows))
+    return section("Funnel", table(header, rows))
 
 
 def _models(facts: CardFacts) -> list[str]:
@@ -289,11 +312,11 @@ def _models(facts: CardFacts) -> list[str]:
         (model.role, _shown_name(model.name), f"`{model.version[:12]}`", model.licence or KNOWN_LICENCES.get(model.name, SEE_UPSTREAM))
         for model in facts.models
     ]
-    return _section("Sources", _table(("role", "model", "version", "licence"), rows))
+    return section("Sources", table(("role", "model", "version", "licence"), rows))
 
 
 def _recipe(facts: CardFacts) -> list[str]:
-    return _section("Recipe", _code("yaml", facts.recipe_yaml.strip()))
+    return section("Recipe", code("yaml", facts.recipe_yaml.strip()))
 
 
 def _licence(facts: CardFacts) -> dict[str, JSON]:
@@ -320,28 +343,3 @@ def _value(value: float | int | str | None) -> str:
     if value is None:
         return "none"
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-
-
-def _document(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _section(title: str, content: str) -> list[str]:
-    return [f"## {title}", content] if content else []
-
-
-def _code(language: str, content: str) -> str:
-    return f"```{language}\n{content}\n```"
-
-
-def _bullets(*points: str) -> str:
-    return "\n".join(f"- {point}" for point in points)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; empty without rows. Cells are made safe: a bar or a line break would end a cell."""
-    if not rows:
-        return ""
-    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
-    lines = [header, ["---"] * len(header), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
