@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ from impdistill.generate.parallel import sample_pools
 from impdistill.models.judge import Judge
 from impdistill.models.teacher import Teacher
 from impdistill.text.wellformed import refusal
+from made_up import made_judge
+from result import Row, print_result
 
 BAR = 0.25
 SAMPLES = 100
@@ -224,8 +227,15 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--thresholds", type=float, nargs="+", default=[0.9, 0.75, 0.5])
-    parser.add_argument("--smoke", action="store_true", help="two pools of 12 sentences; also the judge asked lazily")
+    parser.add_argument("--smoke", action="store_true", help="a made-up model, two pools of 12 sentences; also the judge asked lazily")
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        if arguments.smoke:
+            arguments.model = made_judge(Path(work))
+        measure(arguments)
+
+
+def measure(arguments: argparse.Namespace) -> None:
 
     judge: Judge | None = None
     contexts: list[tuple[Candidates, Matrix]] = []
@@ -274,7 +284,23 @@ def main() -> None:
         judge = judge or Judge.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
         lazily(contexts, judge)
     ratios = {"of the plain algorithm": round(share, 4), "of the ordered pairs alone": round(alone, 4)}
-    print(json.dumps({"benchmark": "funnel", "pools": len(contexts), "dtype": arguments.dtype, "ratios": ratios, "rows": rows}))
+    most = max(rows, key=lambda row: row["asked"] / max(row["plain"], 1))
+    result = Row(
+        name="Funnel: questions to the judge",
+        conditions=f"{len(contexts)} pools, both tasks",
+        bar=BAR,
+        bar_on="ratio",
+        at_least=False,
+        unit="questions a pool",
+        measured=most["asked"] / len(contexts),
+        ratio=share,
+        beside="the plain algorithm",
+        ceiling=most["floor"] / len(contexts),
+        ceiling_of="fewest that can do",
+        share=most["floor"] / max(most["asked"], 1),
+    )
+    more = {"pools": len(contexts), "ratios": ratios, "thresholds": rows}
+    print_result("funnel", "judging", [result], arguments, device=arguments.device, dtype=arguments.dtype, **more)
 
 
 def compare(contexts: Sequence[tuple[Candidates, Matrix]], threshold: float, numbers: bool) -> dict[str, Any]:

@@ -9,15 +9,18 @@ Run: python benchmarks/growth.py [--model starter:teacher] [--contexts 400] [--s
 from __future__ import annotations
 
 import argparse
-import json
 import resource
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 
 from impdistill.decode.nucleus import MAX_ROWS, Nucleus
 from impdistill.generate.parallel import sample_pools
 from impdistill.models.teacher import Teacher
+from made_up import made_teacher
+from result import Row, print_result
 
 BAR = 1.1
 BLOCK = 8
@@ -46,12 +49,16 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument(
-        "--smoke", action="store_true", help="64 contexts x 4 samples: that memory and row counts stay in bounds, not speed"
+        "--smoke",
+        action="store_true",
+        help="a made-up model, 64 contexts x 4 samples: that memory and row counts stay in bounds, not speed",
     )
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.contexts, arguments.samples = 64, 4
-    teacher = Teacher.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+    with tempfile.TemporaryDirectory() as work:
+        model = made_teacher(Path(work)) if arguments.smoke else arguments.model
+        teacher = Teacher.load(model, device=arguments.device, dtype=arguments.dtype)
     nucleus = Nucleus(top_p=0.7, max_new_tokens=24 if arguments.smoke else 64)
 
     def block(first: int) -> float:
@@ -77,19 +84,37 @@ def main() -> None:
         print(f"  {count:5} contexts {each * 1000:9.1f} ms a context {peak / 2**20:9.1f} MiB at most")
     print(f"  time   {late / early:6.3f}   bar {BAR}")
     print(f"  memory {late_peak / early_peak:6.3f}   bar {BAR}")
-    print(
-        json.dumps(
-            {
-                "benchmark": "growth",
-                "dtype": str(teacher.dtype),
-                "device": str(teacher.device),
-                "seconds_a_context": {str(count): round(each, 4) for count, (each, _) in marks.items()},
-                "peak_bytes": {str(count): peak for count, (_, peak) in marks.items()},
-                "ratios": {"time": round(late / early, 3), "memory": round(late_peak / early_peak, 3)},
-                "settings": {key: str(value) for key, value in vars(arguments).items()},
-            }
-        )
-    )
+    compared = f"{arguments.contexts} contexts beside {quarter}"
+    rows = [
+        Row(
+            name="Growth: time a context",
+            conditions=compared,
+            bar=BAR,
+            bar_on="ratio",
+            at_least=False,
+            unit="ms",
+            measured=1000 * late,
+            ratio=late / early,
+            beside="the first quarter",
+        ),
+        Row(
+            name="Growth: peak memory",
+            conditions=compared,
+            bar=BAR,
+            bar_on="ratio",
+            at_least=False,
+            unit="MiB",
+            measured=late_peak / 2**20,
+            ratio=late_peak / early_peak,
+            beside="the first quarter",
+        ),
+    ]
+    more = {
+        "seconds_a_context": {str(count): round(each, 4) for count, (each, _) in marks.items()},
+        "peak_bytes": {str(count): peak for count, (_, peak) in marks.items()},
+        "ratios": {"time": round(late / early, 3), "memory": round(late_peak / early_peak, 3)},
+    }
+    print_result("growth", "decoding", rows, arguments, device=str(teacher.device), dtype=str(teacher.dtype), **more)
 
 
 if __name__ == "__main__":

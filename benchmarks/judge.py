@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 from impdistill.models.judge import Judge
+from made_up import made_judge
+from result import Row, print_result
 
 BARS = {"bare": 0.8, "CrossEncoder": 2.0}
 
@@ -68,11 +71,17 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--max-batch-tokens", type=int, default=16_384)
-    parser.add_argument("--smoke", action="store_true", help="200 pairs, one round, equality only")
+    parser.add_argument("--smoke", action="store_true", help="a made-up model, 200 pairs in fp32, one round, equality only")
     arguments = parser.parse_args()
     if arguments.smoke:
-        arguments.pairs, arguments.rounds = 200, 1
+        arguments.pairs, arguments.rounds, arguments.dtype = 200, 1, "float32"
+    with tempfile.TemporaryDirectory() as work:
+        if arguments.smoke:
+            arguments.model = made_judge(Path(work))
+        compare(arguments)
 
+
+def compare(arguments: argparse.Namespace) -> None:
     judge = Judge.load(arguments.model, device=arguments.device, dtype=arguments.dtype, max_batch_tokens=arguments.max_batch_tokens)
     texts = read_texts(arguments.texts)[:TEXTS]
     rng = np.random.default_rng(1)
@@ -148,19 +157,37 @@ def report(arguments: argparse.Namespace, judge: Judge, lengths: list[int], seco
         print(f"  judge : {name:22}{ratio:6.2f}   bar {BARS[name.split()[0]]}")
     print(f"answers differ by at most {difference:.1e}")
     medians = {name: round(statistics.median(times), 4) for name, times in seconds.items()}
-    settings = {key: str(value) for key, value in vars(arguments).items()}
-    print(
-        json.dumps(
-            {
-                "benchmark": "judge",
-                "dtype": str(judge.model.dtype),
-                "mean_tokens": statistics.mean(lengths),
-                "seconds": medians,
-                "ratios": {name: round(ratio, 3) for name, ratio in speed.items()},
-                "settings": settings,
-            }
-        )
-    )
+    own = len(lengths) / medians["judge"]
+    rows = [
+        Row(
+            name="Judge: share of the model's speed",
+            conditions=f"{len(lengths):,} pairs",
+            bar=BARS["bare"],
+            bar_on="share",
+            unit="pairs/s",
+            measured=own,
+            ceiling=len(lengths) / medians["bare forward"],
+            ceiling_of="model alone",
+            share=speed["bare forward"],
+        ),
+        *(
+            Row(
+                name=f"Judge beside {name}",
+                conditions=f"{len(lengths):,} pairs",
+                bar=BARS["CrossEncoder"],
+                bar_on="ratio",
+                unit="pairs/s",
+                measured=own,
+                ratio=ratio,
+                beside="CrossEncoder.predict",
+            )
+            for name, ratio in speed.items()
+            if name.startswith("CrossEncoder")
+        ),
+    ]
+    ratios = {name: round(ratio, 3) for name, ratio in speed.items()}
+    more = {"mean_tokens": statistics.mean(lengths), "seconds": medians, "ratios": ratios}
+    print_result("judge", "judging", rows, arguments, device=str(judge.model.device), dtype=str(judge.model.dtype), **more)
 
 
 if __name__ == "__main__":

@@ -15,18 +15,19 @@ Run: python benchmarks/neurologic.py [--model starter:teacher] [--contexts 8] [-
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import rankdata
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+from transformers import DynamicCache, GenerationConfig
 
 from impdistill.decode.beams import Beams, RowBeams, attends_by_mask, open_beams
 from impdistill.decode.constraints import Clause, Constraints
@@ -35,7 +36,11 @@ from impdistill.decode.neurologic import NeuroLogic, decode_constrained
 from impdistill.decode.nucleus import Nucleus, sample_continuations
 from impdistill.decode.vocabulary import inside_tokens
 from impdistill.generate.keywords import inflections
+from impdistill.models.generative import with_cache
 from impdistill.models.teacher import Teacher
+from made_up import made_teacher
+from result import Row, print_result
+from sampling import shaped_like
 
 OVERHEAD_BAR = 1.2
 """Time with clauses / without, at most."""
@@ -142,7 +147,8 @@ def row_beams(teacher: Teacher, prefixes: Sequence[str]) -> RowBeams:
     padded = torch.tensor([[0] * (longest - len(each)) + each for each in ids], device=teacher.device)
     mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in ids], device=teacher.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = teacher.model(input_ids=padded, attention_mask=mask, position_ids=positions, use_cache=True).past_key_values
+    cache = DynamicCache(config=teacher.model.config)
+    teacher.model(input_ids=padded, attention_mask=mask, position_ids=positions, use_cache=True, **with_cache(teacher.model, cache))
     return RowBeams(teacher.model, cache, {"attention_mask": mask}, positions[:, -1])
 
 
@@ -192,14 +198,6 @@ def made_tasks(teacher: Teacher, opening: str, count: int) -> tuple[list[str], l
     return prefixes, constraints
 
 
-def shaped_like(shape: str, teacher: Teacher) -> Teacher:
-    if shape != "gpt2-xl":
-        return teacher
-    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
-    model = GPT2LMHeadModel(GPT2Config(n_embd=1600, n_layer=48, n_head=25, **ends)).to(teacher.device, teacher.dtype).eval()
-    return replace(teacher, model=model, max_positions=1024)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="starter:teacher")
@@ -212,13 +210,15 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--smoke", action="store_true", help="2 contexts x 5 beams x 8 steps in fp32: equal results only")
+    parser.add_argument("--smoke", action="store_true", help="a made-up model, 2 contexts x 5 beams x 8 steps in fp32: equal results only")
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.contexts, arguments.beams, arguments.steps, arguments.rounds, arguments.dtype = 2, 5, 8, 1, "float32"
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    teacher = Teacher.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+    with tempfile.TemporaryDirectory() as work:
+        model = made_teacher(Path(work)) if arguments.smoke else arguments.model
+        teacher = Teacher.load(model, device=arguments.device, dtype=arguments.dtype)
     prefixes, constraints = made_tasks(teacher, arguments.opening, arguments.contexts)
     teacher = shaped_like(arguments.shape, teacher)
     settings = NeuroLogic(beam_size=arguments.beams, min_new_tokens=arguments.steps, max_new_tokens=arguments.steps)
@@ -280,21 +280,57 @@ def main() -> None:
         print(f"  {name:20}{statistics.median(values):9.3f} s {'(processor time)' if on_cpu else ''}")
     for name, (value, bar) in bars.items():
         print(f"  {name:32}{value:8.2f}   {bar}")
-    on_bar = "not measured" if on_cpu or arguments.shape != "gpt2-xl" else f"{prompts:.0f}"
+    on_gpu = not on_cpu and arguments.shape == "gpt2-xl"
+    on_bar = f"{prompts:.0f}" if on_gpu else "not measured"
     print(f"  prompts/s in GPT-2 XL's shape on a GPU: {on_bar}   bar {PROMPTS_BAR:.0f} at least, on an H200")
-    print(
-        json.dumps(
-            {
-                "benchmark": "neurologic",
-                "dtype": str(teacher.dtype),
-                "device": str(teacher.device),
-                "seconds": {name: round(statistics.median(values), 4) for name, values in seconds.items()},
-                "ratios": {name: round(value, 3) for name, (value, _) in bars.items()},
-                "prompts_per_second": round(prompts, 2),
-                "settings": {key: str(value) for key, value in vars(arguments).items()},
-            }
-        )
-    )
+    conditions = f"{settings.beam_size} beams, 5 clauses" + (", GPT-2 XL's shape" if arguments.shape == "gpt2-xl" else "")
+    alone = len(prefixes) / statistics.median(seconds["model alone"])
+    share = ratio("model alone", "NeuroLogic")
+    rows = [
+        Row(
+            name="NeuroLogic: cost of constraints",
+            conditions=conditions,
+            bar=OVERHEAD_BAR,
+            bar_on="ratio",
+            at_least=False,
+            unit="prompts/s",
+            measured=prompts,
+            ratio=ratio("NeuroLogic", "without clauses"),
+            beside="time without clauses",
+            ceiling=alone,
+            ceiling_of="model alone",
+            share=share,
+        ),
+        Row(
+            name="NeuroLogic: beside one object a candidate",
+            conditions=conditions,
+            bar=PER_CANDIDATE_BAR,
+            bar_on="ratio",
+            unit="prompts/s",
+            measured=prompts,
+            ratio=ratio("per candidate", "NeuroLogic"),
+            beside="per-candidate Python",
+            ceiling=alone,
+            ceiling_of="model alone",
+            share=share,
+        ),
+        Row(
+            name="NeuroLogic in GPT-2 XL's shape on a GPU",
+            bar=PROMPTS_BAR,
+            bar_on="measured",
+            unit="prompts/s",
+            measured=prompts if on_gpu else None,
+            ceiling=alone if on_gpu else None,
+            ceiling_of="model alone",
+            share=share if on_gpu else None,
+        ),
+    ]
+    more = {
+        "seconds": {name: round(statistics.median(values), 4) for name, values in seconds.items()},
+        "ratios": {name: round(value, 3) for name, (value, _) in bars.items()},
+        "prompts_per_second": round(prompts, 2),
+    }
+    print_result("neurologic", "decoding", rows, arguments, device=str(teacher.device), dtype=str(teacher.dtype), **more)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from impdistill.filters import overlap
 from impdistill.text.words import words
+from result import Row, print_result
 
 ROUGE = RougeScorer(["rougeL"], use_stemmer=False)
 BARS_MS = {"rouge_l": 1.0, "rouge_l and density": 5.0}
@@ -110,7 +111,23 @@ def main() -> None:
         bar = BARS_MS[name] * (middle["sentences"] / 100) ** 2
         print(f"  {name:22}{middle[name]:10.2f}   bar {bar:5.2f}   plain {plainly:9.0f}   {plainly / middle[name]:7.0f}x")
     print("equal to rouge-score and to a plain Density at 1e-9")
-    print(json.dumps({"benchmark": "overlap", "smoke": arguments.smoke, **{key: round(value, 4) for key, value in middle.items()}}))
+    plain_times = {"rouge_l": middle["rouge-score"], "rouge_l and density": middle["rouge-score"] + middle["plain density"]}
+    results = [
+        Row(
+            name=f"Overlap of a pool: {name.replace('rouge_l', 'ROUGE-L').replace('density', 'Density')}",
+            conditions=f"all pairs of {middle['sentences']:.0f} sentences",
+            bar=BARS_MS[name] * (1 if arguments.smoke else (middle["sentences"] / 100) ** 2),
+            bar_on="measured",
+            at_least=False,
+            unit="ms",
+            measured=middle[name],
+            ratio=plain_times[name] / middle[name],
+            beside="rouge-score" if name == "rouge_l" else "rouge-score and a plain Density",
+        )
+        for name in BARS_MS
+    ]
+    times = {key: round(value, 4) for key, value in middle.items()}
+    print_result("overlap", "judging", results, arguments, device="cpu", dtype="float64", **times)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ Run: python benchmarks/plain_loop.py [--teacher starter:teacher] [--judge starte
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -59,6 +58,7 @@ from impdistill.tasks import tasks_of
 from impdistill.text.sentences import scan, split_sentences
 from impdistill.text.wellformed import refusal, without_lone_quote
 from impdistill.text.words import word_count, words
+from result import Row, print_result
 
 BAR = 10.0
 CONTEXTS_PER_LOAD = 10
@@ -391,9 +391,21 @@ def main() -> None:
     ratios = {name: round(seconds["plain"] / spent, 2) for name, spent in seconds.items() if name != "plain"}
     for name, ratio in ratios.items():
         print(f"  plain : {name:14}{ratio:8.2f}   bar {BAR}")
-    settings = {key: str(value) for key, value in vars(arguments).items()}
-    rounded = {name: round(spent, 4) for name, spent in seconds.items()}
-    print(json.dumps({"benchmark": "plain_loop", "seconds_a_context": rounded, "kept": kept, "ratios": ratios, "settings": settings}))
+    rows = [
+        Row(
+            name=f"Contexts to D0, {'as the machine likes' if name.endswith('auto') else 'both in fp32'}",
+            conditions=f"{arguments.samples} samples a context, {arguments.contexts} contexts",
+            bar=BAR,
+            bar_on="ratio",
+            unit="s a context",
+            measured=seconds[name],
+            ratio=ratio,
+            beside="a plain loop",
+        )
+        for name, ratio in ratios.items()
+    ]
+    more = {"seconds_a_context": {name: round(spent, 4) for name, spent in seconds.items()}, "kept": kept, "ratios": ratios}
+    print_result("plain_loop", "loop", rows, arguments, device=arguments.device, dtype="auto", **more)
 
 
 if __name__ == "__main__":

@@ -5,29 +5,38 @@ criterion that looks at a row only when its last token could end a sentence. The
 were sampled, whole texts at once, without cache or choice of tokens. All take turns, and ratios are of times of the same turn, so
 that other work on the machine weighs on all alike.
 
-Run: python benchmarks/sampling.py [--model starter:teacher] [--contexts 8] [--samples 100] [--dtype auto] [--rounds 5] [--smoke]
+Run: python benchmarks/sampling.py [--model starter:teacher] [--contexts 8] [--samples 100] [--dtype auto] [--rounds 5]
+        [--shape gpt2-xl] [--smoke]
+`--shape gpt2-xl` measures a model of that shape with random weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, StoppingCriteria, StoppingCriteriaList
 
 from impdistill.decode.nucleus import Continuation, Nucleus, _token_kinds, sample_continuations
 from impdistill.models.rows import can_share
 from impdistill.models.teacher import Teacher
 from impdistill.text.sentences import scan
+from made_up import made_teacher
+from result import Row, print_result
 
 BAR = 3.0
 """Times faster than `generate`, on a CPU with two cores and a small model."""
+
+TOKENS_BAR = 100_000.0
+"""Tokens/s in GPT-2 XL's shape on an H200, at least."""
 
 PREFIX_TOKENS = 60
 
@@ -104,10 +113,19 @@ def timed(teacher: Teacher, run: Callable[[], int]) -> tuple[float, int]:
     return time.perf_counter() - start, tokens
 
 
+def shaped_like(shape: str, teacher: Teacher) -> Teacher:
+    if shape != "gpt2-xl":
+        return teacher
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    model = GPT2LMHeadModel(GPT2Config(n_embd=1600, n_layer=48, n_head=25, **ends)).to(teacher.device, teacher.dtype).eval()
+    return replace(teacher, model=model, max_positions=1024)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="starter:teacher")
     parser.add_argument("--opening", default="<|endoftext|>News:", help="what the prefixes begin with")
+    parser.add_argument("--shape", choices=["own", "gpt2-xl"], default="own")
     parser.add_argument("--contexts", type=int, default=8)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--top-p", type=float, default=0.7)
@@ -115,14 +133,17 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--smoke", action="store_true", help="2 contexts x 6 samples in fp32, one round: equality only")
+    parser.add_argument("--smoke", action="store_true", help="a made-up model, 2 contexts x 6 samples in fp32, one round: equality only")
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.contexts, arguments.samples, arguments.rounds, arguments.dtype = 2, 6, 1, "float32"
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    teacher = Teacher.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+    with tempfile.TemporaryDirectory() as work:
+        model = made_teacher(Path(work)) if arguments.smoke else arguments.model
+        teacher = Teacher.load(model, device=arguments.device, dtype=arguments.dtype)
     prefixes = made_prefixes(teacher, arguments.opening, arguments.contexts)
+    teacher = shaped_like(arguments.shape, teacher)
     nucleus = Nucleus(top_p=arguments.top_p, max_new_tokens=24 if arguments.smoke else 64)
     found: list[list[Continuation]] = []
 
@@ -171,20 +192,36 @@ def main() -> None:
         print(f"  {name:14}{statistics.median(values):10.0f} tokens/s")
     print(f"  sampling : generate      {speedup:6.2f}   bar {BAR}")
     print(f"  sampling : bare forward  {share:6.2f}   ceiling 1")
-    settings = {key: str(value) for key, value in vars(arguments).items()}
     medians = {name: round(statistics.median(values), 1) for name, values in rates.items()}
-    print(
-        json.dumps(
-            {
-                "benchmark": "sampling",
-                "dtype": str(teacher.dtype),
-                "device": str(teacher.device),
-                "tokens_per_second": medians,
-                "ratios": {"generate": round(speedup, 2), "bare forward": round(share, 3)},
-                "settings": settings,
-            }
-        )
-    )
+    on_gpu = teacher.device.type == "cuda" and arguments.shape == "gpt2-xl"
+    rows = [
+        Row(
+            name="Sampling: the first sentence after a context",
+            conditions=f"{arguments.samples} x {len(prefixes)} contexts" + (", GPT-2 XL's shape" if arguments.shape == "gpt2-xl" else ""),
+            bar=BAR,
+            bar_on="ratio",
+            unit="tokens/s",
+            measured=medians["sampling"],
+            ratio=speedup,
+            beside="generate with the same stop rule",
+            ceiling=medians["bare forward"],
+            ceiling_of="model alone",
+            share=share,
+        ),
+        Row(
+            name="Sampling in GPT-2 XL's shape on a GPU",
+            bar=TOKENS_BAR,
+            bar_on="measured",
+            unit="tokens/s",
+            measured=medians["sampling"] if on_gpu else None,
+            ceiling=medians["bare forward"] if on_gpu else None,
+            ceiling_of="model alone",
+            share=share if on_gpu else None,
+        ),
+    ]
+    ratios = {"generate": round(speedup, 2), "bare forward": round(share, 3)}
+    more = {"tokens_per_second": medians, "ratios": ratios}
+    print_result("sampling", "decoding", rows, arguments, device=str(teacher.device), dtype=str(teacher.dtype), **more)
 
 
 if __name__ == "__main__":
