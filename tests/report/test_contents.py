@@ -50,6 +50,14 @@ def test_funnels_and_steps_follow_the_recipe(contents: RunContents) -> None:
     assert [step for step, _ in contents.rounds[0].funnels[0].steps] == ["generated", "well-formed", "length", "entailment", "diversity"]
 
 
+def test_a_round_that_says_the_same_adds_nothing(contents: RunContents) -> None:
+    first, second = contents.by_round
+    assert first.new_pairs == first.pairs == second.pairs == contents.rounds[0].pairs
+    assert (second.new_pairs, second.new_sources) == (0, 0)
+    assert first.diversity is not None and second.diversity is not None
+    assert first.diversity.entropy[1].value == second.diversity.entropy[1].value
+
+
 def test_datasets_are_whole(contents: RunContents) -> None:
     for each in contents.rounds:
         assert each.pairs == sum(each.groups.values()) == sum(each.splits.values()) > 0

@@ -20,6 +20,7 @@ from impdistill.report.cost import Cost, cost_of
 from impdistill.report.provenance import ModelRecord, models_of, versions_of
 from impdistill.report.quality import Quality, quality_of
 from impdistill.report.reading import Drops, PairsToRead, drops_to_read, pairs_to_read
+from impdistill.report.rounds import RoundQuality, rounds_of
 from impdistill.run import FolderStage, StageStore
 from impdistill.tasks import tasks_of
 from impdistill.text.words import words
@@ -95,6 +96,7 @@ class RunContents:
 
     Attributes:
         borders: measure -> where groups meet, for the strategy maps.
+        by_round: the finished datasets beside each other.
         quality: of the last finished dataset; None where there is none.
         seconds: of computing, all stages, summed over workers.
     """
@@ -108,6 +110,7 @@ class RunContents:
     borders: Mapping[str, tuple[float, ...]]
     rounds: tuple[RoundContents, ...]
     students: tuple[StudentContents, ...]
+    by_round: tuple[RoundQuality, ...]
     quality: Quality | None
     to_read: PairsToRead | None
     drops: tuple[Drops, ...]
@@ -151,6 +154,7 @@ def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0
         },
         rounds=tuple(rounds),
         students=tuple(students),
+        by_round=rounds_of(tables, seed=seed),
         quality=None if last is None else quality_of(last, benchmarks, seed=seed),
         to_read=None if last is None else pairs_to_read(last, max(tables), list(groups), seed=seed),
         drops=tuple(drops),
