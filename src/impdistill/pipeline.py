@@ -13,14 +13,15 @@ import yaml
 
 from impdistill.errors import MismatchError
 from impdistill.outcome import Run
-from impdistill.recipe import Recipe
+from impdistill.recipe import Recipe, TeacherRecipe
 from impdistill.run import JSON, PlannedStage, RunDirectory, StageStore, recipe_difference, run_blocks
 from impdistill.stages.contexts import contexts_step
 from impdistill.stages.dataset import dataset_step
-from impdistill.stages.filtering import filtering_step
+from impdistill.stages.filtering import calibration_step, filtering_step
 from impdistill.stages.machine import made_with
 from impdistill.stages.parallel import parallel_step, sources_step
 from impdistill.stages.rewriting import rewriting_step
+from impdistill.stages.screening import screen_step
 from impdistill.stages.sequential import sequential_step
 from impdistill.stages.step import FolderStep, Observer, Place, RowStep, Step
 from impdistill.stages.training import training_step
@@ -46,7 +47,7 @@ def loop(recipe: Recipe, tasks: Sequence[Task], do: Doer) -> None:
             candidates.append(do(sequential_step(recipe, teacher, contexts)))
         if recipe.parallel.samples:
             candidates.append(do(parallel_step(recipe, teacher, contexts)))
-        filtered.append(do(filtering_step(recipe, teacher, tasks, candidates, round_=0)))
+        filtered.append(filter_candidates(recipe, teacher, tasks, candidates, 0, do))
 
     # 4: quantize into groups;  5: M0 -> M1
     dataset = do(dataset_step(recipe, tasks, filtered, round_=0))
@@ -59,11 +60,23 @@ def loop(recipe: Recipe, tasks: Sequence[Task], do: Doer) -> None:
             contexts = do(contexts_step(recipe, teacher, round_))
             sources = do(sources_step(recipe, teacher, contexts, round_))
             rewrites = do(rewriting_step(recipe, tasks, sources, student, teacher, round_))
-            filtered.append(do(filtering_step(recipe, teacher, tasks, [rewrites], round_)))
+            filtered.append(filter_candidates(recipe, teacher, tasks, [rewrites], round_, do))
         dataset = do(dataset_step(recipe, tasks, filtered, round_))
 
         # 7: M1 -> M2
         student = do(training_step(recipe, tasks, dataset, student, round_))
+
+
+def filter_candidates(
+    recipe: Recipe, teacher: TeacherRecipe, tasks: Sequence[Task], candidates: Sequence[RowStep], round_: int, do: Doer
+) -> RowStep:
+    """The filters; of a cascade, first how the judge alone filters a sample, and where its screen may cut."""
+    cascade = recipe.judge.cascade
+    if cascade is None:
+        return do(filtering_step(recipe, teacher, tasks, candidates, round_))
+    calibration = do(calibration_step(recipe, cascade, teacher, tasks, candidates, round_))
+    screen = do(screen_step(recipe, cascade, teacher, tasks, candidates, calibration, round_))
+    return do(filtering_step(recipe, teacher, tasks, candidates, round_, (calibration, screen)))
 
 
 def distill(

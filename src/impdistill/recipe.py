@@ -111,11 +111,30 @@ class SequentialRecipe(Section):
         return self
 
 
+class CascadeRecipe(Section):
+    """A small model that screens candidates before the judge; what it may lose is bounded on a sample. Not in the paper."""
+
+    model: str
+    revision: str | None = None
+    kind: Literal["judge", "embedder"] = "judge"
+    """What the model says of two sentences: P(premise entails hypothesis), or the cosine of their embeddings."""
+    recall: Annotated[float, Field(ge=0.9, lt=1)] = 0.99
+    """The least share of what the judge alone keeps that must pass the screen, in each task."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    """Of the one-sided bound that shows it (Clopper-Pearson)."""
+    contexts: PositiveInt = 1_000
+    """The first contexts of each teacher and round, which the judge filters alone, as the sample."""
+    least_saving: Share = 0.1
+    """A screen that spares the judge a smaller share of its questions is not used."""
+
+
 class JudgeRecipe(Section):
     """The natural language inference model that answers P(premise entails hypothesis)."""
 
     model: str = "alisawuffles/roberta-large-wanli"
     revision: str | None = None
+    cascade: CascadeRecipe | None = None
+    """None: the judge answers every question itself."""
 
 
 class CriticRecipe(Section):

@@ -13,12 +13,14 @@ from impdistill.filters.funnel import ContextOutcome, Decision, EntailmentJudge,
 from impdistill.filters.length import Length
 from impdistill.filters.numbers import Numbers
 from impdistill.filters.scores import Judged, Pairs, Scores
+from impdistill.filters.screen import Cutoff, Scorer, Screen, choose_cutoff, with_screen
 
 __all__ = [
     "PROCESSES",
     "Abstractiveness",
     "Candidates",
     "ContextOutcome",
+    "Cutoff",
     "Decision",
     "Diversity",
     "Entailment",
@@ -31,7 +33,11 @@ __all__ = [
     "Numbers",
     "PairRule",
     "Pairs",
+    "Scorer",
     "Scores",
+    "Screen",
     "TaskOutcome",
+    "choose_cutoff",
     "run_block",
+    "with_screen",
 ]

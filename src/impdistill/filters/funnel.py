@@ -129,8 +129,8 @@ def run_block(
     if critic is not None:
         fluency = critic.fluency([sentence for each in scores for sentence in each.sentences])
         borders = np.cumsum([len(each.sentences) for each in scores])
-        for each, found in zip(scores, np.split(fluency, borders[:-1]), strict=True):
-            each.fluency = found
+        for context_scores, found in zip(scores, np.split(fluency, borders[:-1]), strict=True):
+            context_scores.fluency = found
 
     # 2. one coroutine for each context and task
     running = {

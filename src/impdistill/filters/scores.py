@@ -64,6 +64,11 @@ class Scores:
         self._spared_reasons: list[str] = []
 
     @cached_property
+    def screening(self) -> NDArray[np.float32]:
+        """(n, n), `[premise, hypothesis]`: what a smaller model says before the judge is asked; nan where it was not asked."""
+        return np.full(self.entailment.shape, np.nan, dtype=np.float32)
+
+    @cached_property
     def word_counts(self) -> NDArray[np.int64]:
         """(n,) lengths, as the length filter counts them."""
         return np.array([word_count(sentence) for sentence in self.sentences], dtype=np.int64)

@@ -59,6 +59,20 @@ class Embedder:
         vectors: NDArray[np.float32] = np.asarray(self.model.encode(list(texts), show_progress_bar=False), dtype=np.float32)
         return vectors
 
+    def cosines(self, texts: Sequence[str], pairs: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Likeness of q pairs, (q,) float32 in [-1, 1]; 0 where a text has no embedding.
+
+        Args:
+            texts: n texts.
+            pairs: (q, 2) indices into `texts`.
+        """
+        used, places = np.unique(pairs, return_inverse=True)
+        vectors = self.embed([texts[index] for index in used])
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        first, second = places.reshape(-1, 2).T
+        cosines: NDArray[np.float32] = np.einsum("qw,qw->q", vectors[first], vectors[second])
+        return cosines
+
 
 def _is_static(source: str) -> bool:
     """model2vec writes its own config, without the `model_type` of a transformers model."""

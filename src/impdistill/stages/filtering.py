@@ -6,24 +6,27 @@ missing.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from impdistill.filters import PROCESSES, Candidates, ContextOutcome, Fluency, Judged, run_block
+from impdistill.filters import PROCESSES, ContextOutcome, Filter, Fluency, run_block
 from impdistill.models.critic import Critic
 from impdistill.models.judge import Judge
 from impdistill.models.loading import fingerprint
-from impdistill.recipe import Recipe, TeacherRecipe
-from impdistill.run import BlockResult, Lineage, StageStore
+from impdistill.recipe import CascadeRecipe, Recipe, TeacherRecipe
+from impdistill.run import JSON, BlockResult, Lineage, StageStore
+from impdistill.stages.candidates import candidates_of_block, known_scores
 from impdistill.stages.contexts import shape_settings
 from impdistill.stages.machine import use_threads
-from impdistill.stages.step import RowStep, input_keys, stage_name
+from impdistill.stages.screening import scorer_of, screened_chains
+from impdistill.stages.step import FolderStep, RowStep, Step, input_keys, stage_name
 from impdistill.tasks import Task
-from impdistill.text.wellformed import refusal
 
 CODE_VERSION = 2
 
@@ -58,20 +61,37 @@ SCORES = pa.schema(
 )
 
 
-def filtering_step(recipe: Recipe, teacher: TeacherRecipe, tasks: Sequence[Task], candidates: Sequence[RowStep], round_: int) -> RowStep:
-    """The pairs that pass, with every score, for one teacher."""
+def filtering_step(
+    recipe: Recipe,
+    teacher: TeacherRecipe,
+    tasks: Sequence[Task],
+    candidates: Sequence[RowStep],
+    round_: int,
+    screen: tuple[RowStep, FolderStep] | None = None,
+) -> RowStep:
+    """The pairs that pass, with every score, for one teacher.
+
+    Args:
+        screen: of a cascade, the calibration and the cut-offs found with it. They are not among the inputs of the lineage: answers of
+            the judge serve a version of this stage with other cut-offs too.
+    """
     judge, critic = recipe.judge, recipe.critic
     models = {"judge": (judge.model, judge.revision)}
     if critic.model is not None and asks_critic(tasks):
         models["critic"] = (critic.model, critic.revision)
+    settings: dict[str, JSON] = {
+        "tasks": {task.name: {rule.name: rule.settings() for rule in task.filters} for task in tasks},
+        **shape_settings(recipe),
+    }
+    inputs: tuple[Step, ...] = tuple(candidates)
+    if screen is not None:
+        settings["cascade"] = {"screen": screen[1].lineage.key}
+        inputs = (*inputs, *screen)
     return RowStep(
         lineage=Lineage(
             stage=stage_name("filter", round_, teacher.domain),
             code_version=CODE_VERSION,
-            settings={
-                "tasks": {task.name: {rule.name: rule.settings() for rule in task.filters} for task in tasks},
-                **shape_settings(recipe),
-            },
+            settings=settings,
             models={role: fingerprint(model, revision) for role, (model, revision) in models.items()},
             model_names={role: model for role, (model, _) in models.items()},
             inputs=input_keys(candidates),
@@ -80,9 +100,19 @@ def filtering_step(recipe: Recipe, teacher: TeacherRecipe, tasks: Sequence[Task]
         blocks=candidates[0].blocks,
         open=open_filtering,
         arguments=(recipe, tuple(tasks), len(candidates)),
-        inputs=tuple(candidates),
+        inputs=inputs,
         reusable_under=tuple(shape_settings(recipe)),
     )
+
+
+def calibration_step(
+    recipe: Recipe, cascade: CascadeRecipe, teacher: TeacherRecipe, tasks: Sequence[Task], candidates: Sequence[RowStep], round_: int
+) -> RowStep:
+    """The first contexts as the judge alone filters them. Contexts are alike in distribution, so the first are a random sample."""
+    plain = filtering_step(recipe, teacher, tasks, candidates, round_)
+    wanted = math.ceil(cascade.contexts / recipe.numerics.contexts_per_block)
+    lineage = replace(plain.lineage, stage=stage_name("calibration", round_, teacher.domain))
+    return replace(plain, lineage=lineage, blocks=min(wanted, plain.blocks))
 
 
 def asks_critic(tasks: Sequence[Task]) -> bool:
@@ -91,13 +121,23 @@ def asks_critic(tasks: Sequence[Task]) -> bool:
 
 
 def open_filtering(
-    recipe: Recipe, tasks: Sequence[Task], sources: int, *places: StageStore | tuple[StageStore, ...]
+    recipe: Recipe, tasks: Sequence[Task], sources: int, *places: StageStore | Path | tuple[StageStore, ...]
 ) -> Callable[[int], BlockResult]:
-    """The result filters one block. The judge is loaded when the first question comes that no earlier version has answered."""
+    """The result filters one block. The judge is loaded when the first question comes that no earlier version has answered.
+
+    Args:
+        sources: how many of `places` hold candidates. Of a cascade the calibration and the folder of cut-offs come next. A tuple holds
+            other versions of this stage.
+    """
     stores = [place for place in places[:sources] if isinstance(place, StageStore)]
+    calibrations = [place for place in places[sources:] if isinstance(place, StageStore)]
     history = [store for place in places[sources:] if isinstance(place, tuple) for store in place]
     groups = [group.name for task in tasks for group in task.groups]
-    chains = {task.name: task.filters for task in tasks}
+    chains: Mapping[str, Sequence[Filter]] = {task.name: task.filters for task in tasks}
+    screened = chains
+    for place in places[sources:]:
+        if isinstance(place, Path):
+            screened = screened_chains(chains, place, scorer_of(recipe))
     loaded: list[Judge] = []
     critic: Critic | None = None
     if recipe.critic.model is not None and asks_critic(tasks):
@@ -126,90 +166,19 @@ def open_filtering(
 
     def compute(block: int) -> BlockResult:
         block_candidates = candidates_of_block(stores, block, groups)
-        outcomes = run_block(block_candidates, chains, judge, known=known_scores(history, block), critic=critic)
+        # what the sample of a cascade's calibration has answered stays answered, and needs no screen
+        chosen = chains if any(block < sample.total_blocks for sample in calibrations) else screened
+        outcomes = run_block(block_candidates, chosen, judge, known=known_scores([*calibrations, *history], block), critic=critic)
         counts: Counter[str] = Counter(contexts=len(outcomes))
         for outcome in outcomes:
             counts.update(outcome.counts)
+            if chosen is not chains:
+                counts["screen/questions"] += int(np.isfinite(outcome.scores.screening).sum())
         tables = {"pairs": _pairs(outcomes, groups), "scores": _scores(outcomes)}
         notes = tuple(loaded[0].notes) if loaded else ()
         return BlockResult(tables, dict(counts), notes)
 
     return compute
-
-
-def candidates_of_block(stores: Sequence[StageStore], block: int, groups: Sequence[str]) -> list[Candidates]:
-    """The candidates of a block's contexts, those of all processes together, in the order of the contexts."""
-    parts: dict[int, list[Candidates]] = {}
-    for store in stores:
-        process = store.stage.split(".")[0]
-        for candidates in READERS[process](store, block, groups):
-            parts.setdefault(candidates.context, []).append(candidates)
-    return [Candidates.union(*parts[context]) for context in sorted(parts)]
-
-
-def _from_pools(store: StageStore, block: int, groups: Sequence[str]) -> Iterator[Candidates]:
-    for row in store.read_block("pools", block).to_pylist():
-        yield Candidates.from_pool(row["context"], row["sentences"], row["refusals"])
-
-
-def _from_sequential(store: StageStore, block: int, groups: Sequence[str]) -> Iterator[Candidates]:
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for row in store.read_block("sequential", block).to_pylist():
-        rows.setdefault(row["context"], []).append(row)
-    for context, found in rows.items():
-        yield Candidates.from_pairs(
-            context,
-            "sequential",
-            [row["source"] for row in found for _ in row["outputs"]],
-            [output for row in found for output in row["outputs"]],
-            [row["source_refusal"] or refusal for row in found for refusal in row["refusals"]],
-        )
-
-
-def _from_rewrites(store: StageStore, block: int, groups: Sequence[str]) -> Iterator[Candidates]:
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for row in store.read_block("rewrites", block).to_pylist():
-        rows.setdefault(row["context"], []).append(row)
-    for context, found in rows.items():
-        outputs = [output for row in found for output in row["outputs"]]
-        yield Candidates.from_pairs(
-            context,
-            "self-distillation",
-            [row["source"] for row in found for _ in row["outputs"]],
-            outputs,
-            [refusal(output) for output in outputs],
-            [groups.index(group) for row in found for group in row["groups"]],
-        )
-
-
-READERS: Mapping[str, Callable[[StageStore, int, Sequence[str]], Iterator[Candidates]]] = {
-    "parallel": _from_pools,
-    "sequential": _from_sequential,
-    "rewrites": _from_rewrites,
-}
-
-
-def known_scores(history: Sequence[StageStore], block: int) -> dict[int, Judged]:
-    """Context -> the judge's answers that earlier versions of this stage stored for it, the later versions' first."""
-    answers: dict[int, list[Judged]] = {}
-    for store in history:
-        if block in store.complete_blocks():
-            for row in store.read_block("scores", block).to_pylist():
-                answers.setdefault(row["context"], []).append(
-                    Judged(
-                        np.array(row["premises"], dtype=np.int32),
-                        np.array(row["hypotheses"], dtype=np.int32),
-                        np.array(row["entailment"], dtype=np.float32),
-                    )
-                )
-    return {
-        context: Judged(
-            np.concatenate([each.premises for each in found]),
-            np.concatenate([each.hypotheses for each in found]),
-            np.concatenate([each.entailment for each in found]),
-        )
-        for context, found in answers.items()
-    }
 
 
 def _scores(outcomes: Sequence[ContextOutcome]) -> pa.Table:
