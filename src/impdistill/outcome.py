@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from impdistill.errors import RunError
+from impdistill.filters import Cutoff
 from impdistill.models.student import Student
 from impdistill.recipe import Recipe
 from impdistill.run import FolderStage, RunDirectory, StageProgress, StageStore
@@ -106,6 +107,17 @@ class Run:
                 assert isinstance(stage, StageStore)
                 stores[teacher.domain] = stage
         return stores
+
+    def cutoffs(self, round_: int) -> dict[str, dict[str, Cutoff]]:
+        """Domain -> task -> where the screen of a cascade cuts in a round, and what it may lose; empty without a cascade."""
+        found = {}
+        for domain, store in self.filters(round_).items():
+            lineage = self.directory.current(store.stage)
+            if lineage is not None and "cascade" in lineage.settings:
+                stage = self.directory.current_stage(stage_name("screen", round_, domain))
+                assert isinstance(stage, FolderStage)
+                found[domain] = {task: Cutoff(**fields) for task, fields in stage.facts()["tasks"].items()}
+        return found
 
     def _folder(self, what: str, round_: int | None) -> FolderStage:
         rounds = range(self.recipe.self_distillation.rounds, -1, -1) if round_ is None else [round_]

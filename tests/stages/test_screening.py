@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
+from impdistill.console.summary import print_status
 from impdistill.filters import Cutoff
 from impdistill.models.embedder import Embedder
 from impdistill.outcome import Run
 from impdistill.pipeline import _Maker, filter_candidates
 from impdistill.recipe import Recipe
+from impdistill.report import contents_of, write_report
 from impdistill.run import BlockResult, FolderStage, Lineage, RunDirectory, StageStore
 from impdistill.stages.parallel import SCHEMA
 from impdistill.stages.screening import scorer_of
@@ -118,6 +121,19 @@ def test_a_perfect_screen_spares_questions_and_loses_as_little_as_its_bound_says
     asked = {name: sum(n for key, n in each.items() if key.startswith(("questions/asked", "questions/recorded")))
              for name, each in (("screened", counts), ("alone", plain))}  # fmt: skip
     assert asked["screened"] < asked["alone"]
+
+    console = Console(record=True, width=250)
+    print_status(found.run, console)
+    shown = console.export_text()
+    contents = contents_of(found.run).rounds[0]
+    page = write_report([found.run], tmp_path / "report", figures=False).read_text(encoding="utf-8")
+    for task, cutoff in cutoffs.items():
+        assert f"Screen, news, {task}: {cutoff.why}" in shown
+        assert contents.cutoffs["news"][task] == cutoff
+        assert cutoff.why in page
+    assert ", screen " in shown
+    assert [step for step, _ in contents.funnels[0].steps] == ["generated", "well-formed", "length", "screen", "entailment", "diversity"]
+    assert all(funnel.generated == funnel.kept + sum(funnel.dropped.values()) for funnel in contents.funnels)
 
 
 def test_a_useless_screen_is_noticed_and_lets_all_pass(alone: Filtered, judge: str, tmp_path: Path) -> None:

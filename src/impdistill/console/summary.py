@@ -20,22 +20,28 @@ def print_status(run: Run, console: Console) -> None:
         counts, contexts = funnel_counts(run, round_)
         if contexts:
             console.print()
-            console.print(funnel_table(_title(round_), counts, contexts))
-            console.print(questions_line(counts), markup=False, highlight=False)
+            _print_funnel(run, round_, counts, contexts, console)
 
 
 def print_summary(run: Run, console: Console) -> None:
     """Funnels and group sizes of a finished run, and the next commands."""
     for round_ in range(run.recipe.self_distillation.rounds + 1):
         counts, contexts = funnel_counts(run, round_)
-        console.print(funnel_table(_title(round_), counts, contexts))
-        console.print(questions_line(counts), markup=False, highlight=False)
+        _print_funnel(run, round_, counts, contexts, console)
         console.print()
     console.print(_group_table(run))
     path = run.path
     console.print(f"\nread pairs    impdistill inspect {path}", markup=False, highlight=False, soft_wrap=True)
     console.print(f'rewrite       impdistill rewrite {path} --as paraphrase "..."', markup=False, highlight=False, soft_wrap=True)
     console.print(f"take it home  impdistill export {path} --out DIR", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_funnel(run: Run, round_: int, counts: Counter[str], contexts: int, console: Console) -> None:
+    console.print(funnel_table(_title(round_), counts, contexts))
+    console.print(questions_line(counts), markup=False, highlight=False)
+    for domain, cutoffs in run.cutoffs(round_).items():
+        for task, cutoff in cutoffs.items():
+            console.print(f"Screen, {domain}, {task}: {cutoff.why}", markup=False, highlight=False)
 
 
 def funnel_counts(run: Run, round_: int) -> tuple[Counter[str], int]:

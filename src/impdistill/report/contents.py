@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from impdistill.evaluate import Benchmark, PairShapes, process_yields, strategy_map
 from impdistill.evaluate.dataset import ProcessYield, StrategyMap
+from impdistill.filters import Cutoff
 from impdistill.outcome import Run
 from impdistill.report.cost import Cost, cost_of
 from impdistill.report.provenance import ModelRecord, models_of, versions_of
@@ -22,7 +23,7 @@ from impdistill.report.quality import Quality, quality_of
 from impdistill.report.reading import Drops, PairsToRead, drops_to_read, pairs_to_read
 from impdistill.report.rounds import RoundQuality, rounds_of
 from impdistill.run import FolderStage, StageStore
-from impdistill.tasks import tasks_of
+from impdistill.tasks import Task, tasks_of
 from impdistill.text.words import words
 
 BINS = 40
@@ -64,6 +65,7 @@ class RoundContents:
         round_: 0: from the teachers; 1, 2, ...: self-distillation.
         pairs, splits, groups: of the dataset; 0 and empty where it is not finished.
         questions: what the judge was asked and spared, by reason.
+        cutoffs: domain -> task -> where the screen of a cascade cuts; empty without one.
         yields: sample efficiency, an entry a task and process.
         strategy: None without pairs.
     """
@@ -75,6 +77,7 @@ class RoundContents:
     groups: Mapping[str, int]
     funnels: tuple[Funnel, ...]
     questions: Mapping[str, int]
+    cutoffs: Mapping[str, Mapping[str, Cutoff]]
     yields: tuple[ProcessYield, ...]
     strategy: StrategyMap | None = field(repr=False)
     histograms: tuple[Histogram, ...] = field(repr=False)
@@ -132,7 +135,7 @@ def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0
     done = {stage.stage for stage in stages if stage.done_blocks >= stage.total_blocks}
     wanted = range(recipe.self_distillation.rounds + 1)
     tables = {number: _table(folders[f"dataset.{number}"]) for number in wanted if f"dataset.{number}" in done}
-    chains = {task.name: [one.name for one in task.filters] for task in tasks_of(recipe)}
+    chains = {task.name: _links(task, screened=recipe.judge.cascade is not None) for task in tasks_of(recipe)}
     rounds = [_round(run, number, tables.get(number), chains, seed) for number in wanted if run.filters(number) or number in tables]
     students = [_student(number, folders[f"student.{number}"]) for number in wanted if f"student.{number}" in done]
 
@@ -181,6 +184,7 @@ def _round(run: Run, number: int, table: pa.Table | None, chains: Mapping[str, S
         groups={} if table is None else dict(Counter(table["group"].to_pylist())),
         funnels=funnels,
         questions={key.removeprefix("questions/"): count for key, count in counts.items() if key.startswith("questions/")},
+        cutoffs=run.cutoffs(number),
         yields=_yields(stores, funnels, counts["contexts"], seed),
         strategy=None if shapes is None else strategy_map(shapes, points=0, seed=seed),
         histograms=() if table is None or shapes is None else _histograms(table, shapes, seed),
@@ -204,6 +208,14 @@ def _table(folder: FolderStage | StageStore) -> pa.Table:
             table = pq.read_table(path)
             tables.append(table.append_column("split", pa.array([split] * table.num_rows, pa.string())))
     return pa.concat_tables(tables)
+
+
+def _links(task: Task, *, screened: bool) -> list[str]:
+    """The names of a task's filters, that of a cascade's screen among them."""
+    names = [rule.name for rule in task.filters]
+    if screened and "entailment" in names:
+        names.insert(names.index("entailment"), "screen")
+    return names
 
 
 def _funnels(counts: Mapping[str, int], chains: Mapping[str, Sequence[str]]) -> tuple[Funnel, ...]:
