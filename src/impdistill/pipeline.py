@@ -192,7 +192,7 @@ class _Maker:
             (*step.arguments, *places, *history),
             blocks_per_shard=execution.blocks_per_shard,
             workers=execution.workers,
-            made_with=made_with(execution),
+            made_with=made_with(execution, self.recipe.numerics.dtype),
             on_progress=self.observer,
         )
 

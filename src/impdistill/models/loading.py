@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,6 +170,31 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype not in names:
         raise ModelError(f"dtype {dtype!r}: use auto, bfloat16 or float32")
     return names[dtype]
+
+
+def why_dtype(dtype: str, device: torch.device) -> str:
+    """What `choose_dtype` chooses and why, with what a probe measures here, as "bfloat16 (auto: 4.3 times as fast as float32)".
+
+    For people. The choice itself follows the kind of machine and not the probe, or results would depend on what else the machine does.
+    """
+    chosen = str(choose_dtype(dtype, device)).removeprefix("torch.")
+    return f"{chosen} ({'auto' if dtype == 'auto' else 'asked for'}: bfloat16 is {_bf16_speed(device):.1f} times as fast as float32 here)"
+
+
+@functools.cache
+def _bf16_speed(device: torch.device) -> float:
+    """How many times faster a product of square matrices is in bf16 than in fp32, at its best of five."""
+    width = 4_096 if device.type == "cuda" else 512
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(width, width, dtype=dtype, device=device)
+        times = []
+        for _ in range(6):  # the first warms up
+            start = time.perf_counter()
+            float((matrix @ matrix)[0, 0])  # waits for the device
+            times.append(time.perf_counter() - start)
+        seconds[dtype] = min(times[1:])
+    return seconds[torch.float32] / seconds[torch.bfloat16]
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import torch
 
-from impdistill.models.loading import choose_device
+from impdistill.models.loading import choose_device, why_dtype
 from impdistill.recipe import ExecutionRecipe
 
 NOTED_PACKAGES = ("impdistill", "torch", "transformers", "tokenizers", "numpy", "pyarrow")
@@ -29,9 +29,14 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def made_with(execution: ExecutionRecipe) -> dict[str, str]:
-    """Versions and machine, for manifests."""
+def made_with(execution: ExecutionRecipe, dtype: str | None = None) -> dict[str, str]:
+    """Versions and machine, for manifests.
+
+    Args:
+        dtype: as the recipe asks for it; the manifest says what was chosen, and why. None where no model ran.
+    """
     device = choose_device(execution.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     versions = {package: version(package) for package in NOTED_PACKAGES}
-    return {**versions, "python": platform.python_version(), "device": f"{device} ({name})"}
+    chosen = {} if dtype is None else {"dtype": why_dtype(dtype, device)}
+    return {**versions, "python": platform.python_version(), "device": f"{device} ({name})", **chosen}

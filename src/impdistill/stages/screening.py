@@ -90,7 +90,7 @@ def build_screen(
         cutoffs[task.name] = choose_cutoff(
             scores, judged, recall=cascade.recall, confidence=cascade.confidence, least_saving=cascade.least_saving
         )
-    with stage.building(made_with(recipe.execution)) as building:
+    with stage.building(made_with(recipe.execution, recipe.numerics.dtype)) as building:
         found = {task: cutoff.as_json() for task, cutoff in cutoffs.items()}
         building.facts.update(model=cascade.model, tasks=found, seconds=round(time.perf_counter() - started, 3))
         (building.path / CUTOFFS_NAME).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
