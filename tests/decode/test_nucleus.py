@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
+from impdistill.decode import nucleus as nucleus_module
 from impdistill.decode.nucleus import Continuation, Nucleus, sample_continuations
-from impdistill.errors import TextError
+from impdistill.errors import ModelError, TextError
+from impdistill.models.rows import Rows
 from impdistill.models.teacher import Teacher
 from tests.decode.toy_teachers import plain_continuation, toy_teacher
 
@@ -64,6 +67,51 @@ def test_the_end_of_text_is_never_sampled() -> None:
 def test_a_prefix_beyond_the_models_positions_is_an_error() -> None:
     with pytest.raises(TextError, match="41 tokens and 24 new ones exceed the 64 positions"):
         sample_continuations(toy_teacher(), ["cat " * 41], keys=[(0, 0)], samples=1, sentences=[1], nucleus=NUCLEUS, seed=0, stage="pools")
+
+
+class ScarceRows:
+    """Rows on a device with room for so many of them after their first token."""
+
+    def __init__(self, rows: Rows, count: int, room: int) -> None:
+        self.rows, self.count, self.room = rows, count, room
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        if self.count > self.room:
+            raise torch.OutOfMemoryError
+        return self.rows.step(tokens)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self.rows.keep(rows)
+
+
+def test_out_of_memory_halves_batches_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = toy_teacher()
+    whole = sampled(teacher)
+    assert teacher.taken_notes() == ()
+    room = 10
+    real = nucleus_module.open_rows
+
+    def open_scarce(model: PreTrainedModel, prefixes: list[list[int]], counts: list[int]) -> tuple[ScarceRows, torch.Tensor]:
+        rows, logits = real(model, prefixes, counts)
+        return ScarceRows(rows, sum(counts), room), logits
+
+    monkeypatch.setattr(nucleus_module, "open_rows", open_scarce)
+    assert sampled(teacher) == whole
+    halvings = [f"sampling: out of memory at {rows} rows; batches of {rows // 2} now (numerics.max_rows sets them)" for rows in (36, 18)]
+    assert teacher.taken_notes() == tuple(halvings)
+    assert teacher.taken_notes() == ()
+    room = 0
+    with pytest.raises(ModelError, match="sampling: no memory left for a single row"):
+        sampled(teacher)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(nucleus_module, "open_rows", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        sampled(toy_teacher())
 
 
 def test_nothing_in_nothing_out() -> None:

@@ -19,6 +19,7 @@ from impdistill.decode.draw import draw
 from impdistill.decode.randomness import uniforms
 from impdistill.decode.vocabulary import read_vocabulary
 from impdistill.errors import TextError
+from impdistill.models.memory import in_halving_batches
 from impdistill.models.rows import Rows, few_sizes, open_rows
 from impdistill.models.teacher import Teacher
 from impdistill.text.sentences import scan
@@ -92,14 +93,14 @@ def sample_continuations(
         nucleus: how tokens are chosen.
         seed: of the run.
         stage: name of the stage.
-        max_rows: most continuations decoded at once.
+        max_rows: most continuations decoded at once; fewer where memory runs out, which `teacher.notes` then say.
 
     Returns:
         For each prefix its continuations, in order.
 
     Raises:
         TextError: a prefix and `max_new_tokens` exceed the model's positions.
-        ModelError: the model's outputs are not finite numbers.
+        ModelError: the model's outputs are not finite numbers, or there is no memory for a single continuation.
     """
     if not len(prefixes) == len(keys) == len(sentences):
         raise ValueError(f"one key and one number of sentences per prefix: {len(prefixes)}, {len(keys)}, {len(sentences)}")
@@ -112,8 +113,8 @@ def sample_continuations(
         )
     every = [(prefix, sample) for prefix in range(len(prefixes)) for sample in range(samples)]
     found: list[list[Continuation]] = [[] for _ in prefixes]
-    for start in range(0, len(every), max_rows):
-        batch = every[start : start + max_rows]
+
+    def sample(batch: Sequence[tuple[int, int]]) -> None:
         owners = [prefix for prefix, _ in batch]
         first, last = owners[0], owners[-1]
         counts = [owners.count(prefix) for prefix in range(first, last + 1)]
@@ -124,6 +125,8 @@ def sample_continuations(
         continuations = _continue(teacher, rows, logits, [sentences[prefix] for prefix in owners], nucleus, randomness)
         for prefix, continuation in zip(owners, continuations, strict=True):
             found[prefix].append(continuation)
+
+    in_halving_batches(every, max_rows, sample, teacher.notes, "sampling")
     return found
 
 

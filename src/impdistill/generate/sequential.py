@@ -16,6 +16,7 @@ from impdistill.generate.keywords import Keyword, KeywordExtractor, constraints_
 from impdistill.generate.parallel import TOO_LONG, sample_pools
 from impdistill.generate.prefixes import joined
 from impdistill.models.embedder import Embedder
+from impdistill.models.memory import in_halving_batches
 from impdistill.models.teacher import Teacher
 from impdistill.text.sentences import split_sentences
 from impdistill.text.wellformed import refusal, without_lone_quote
@@ -131,8 +132,8 @@ def sample_sequential(
     # 3. Outputs with these keywords, for as many sources at once as there are rows for.
     asked = [source for source in accepted if source.refusal is None]
     at_once = max(1, max_rows // settings.neurologic.beam_size)
-    for start in range(0, len(asked), at_once):
-        batch = asked[start : start + at_once]
+
+    def decode(batch: Sequence[_Source]) -> None:
         found = decode_constrained(
             teacher,
             [source.prompt for source in batch],
@@ -142,6 +143,8 @@ def sample_sequential(
         )
         for source, texts in zip(batch, found, strict=True):
             source.outputs = tuple(_outputs(source, texts)[: settings.outputs])
+
+    in_halving_batches(asked, at_once, decode, teacher.notes, "constrained decoding")
     return [source.row() for source in sources]
 
 

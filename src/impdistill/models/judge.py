@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from impdistill.errors import ModelError
 from impdistill.models.generative import quiet_transformers
 from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, resolve
+from impdistill.models.memory import is_out_of_memory
 from impdistill.models.pair_layout import PairLayout
 
 WANTED = "a natural language inference model (judge)"
@@ -189,8 +190,8 @@ class Judge:
                 if array is not None
             }
             logits: torch.Tensor = self.model(**tensors).logits
-        except RuntimeError as error:  # torch's OutOfMemoryError is one; the CPU's allocator raises the bare class
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        except RuntimeError as error:
+            if is_out_of_memory(error):
                 return None
             raise
         return logits

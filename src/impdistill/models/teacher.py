@@ -5,7 +5,7 @@ Knows nothing of how text is sampled from it. Loads Llama-, GPT-2-, BioGPT- and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
@@ -31,6 +31,7 @@ class Teacher:
         max_positions: most tokens of prefix and continuation together; None where the model names no limit.
         fingerprint: changes when the model's files do.
         end_token_ids: tokens after which the model says nothing more; may be empty (CTRL).
+        notes: what happened that can change a text's last bits (batches halved for want of memory), one line each.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Teacher:
     max_positions: int | None
     fingerprint: str
     end_token_ids: tuple[int, ...]
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def load(cls, name: str, *, revision: str | None = None, device: str = "auto", dtype: str = "auto") -> Self:
@@ -105,6 +107,12 @@ class Teacher:
     def has_room(self, prefix: str, new_tokens: int) -> bool:
         """Whether so many tokens after the prefix stay within the model's positions."""
         return self.max_positions is None or len(self.encode(prefix)) + new_tokens <= self.max_positions
+
+    def taken_notes(self) -> tuple[str, ...]:
+        """The notes since the last call, for the manifest of the block in which they came up."""
+        taken = tuple(self.notes)
+        self.notes.clear()
+        return taken
 
     def decode(self, ids: list[int]) -> str:
         """The text of sampled tokens, special tokens left out."""

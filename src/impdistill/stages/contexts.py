@@ -99,7 +99,7 @@ def open_contexts(recipe: Recipe, teacher: TeacherRecipe, round_: int) -> Callab
             [row.sentences for row in rows],
             [row.attempts for row in rows],
         ]
-        return BlockResult({"contexts": pa.table(columns, schema=SCHEMA)}, dict(counts))
+        return BlockResult({"contexts": pa.table(columns, schema=SCHEMA)}, dict(counts), model.taken_notes())
 
     return compute
 

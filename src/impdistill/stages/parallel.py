@@ -82,6 +82,6 @@ def open_pools(
             [list(row.refusals) for row in rows],
             [row.token_count for row in rows],
         ]
-        return BlockResult({"pools": pa.table(columns, schema=SCHEMA)}, dict(counts))
+        return BlockResult({"pools": pa.table(columns, schema=SCHEMA)}, dict(counts), model.taken_notes())
 
     return compute

@@ -84,7 +84,7 @@ def open_sequential(recipe: Recipe, teacher: TeacherRecipe, contexts: StageStore
             [[output.refusal for output in row.outputs] for row in rows],
             [[output.clauses_met for output in row.outputs] for row in rows],
         ]
-        return BlockResult({"sequential": pa.table(columns, schema=SCHEMA)}, dict(counts))
+        return BlockResult({"sequential": pa.table(columns, schema=SCHEMA)}, dict(counts), model.taken_notes())
 
     return compute
 
