@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from impdistill.decode import nucleus as nucleus_module
 from impdistill.decode.nucleus import Continuation, Nucleus, sample_continuations
 from impdistill.errors import ModelError, TextError
+from impdistill.models.memory import taken
 from impdistill.models.rows import Rows
 from impdistill.models.teacher import Teacher
 from tests.decode.toy_teachers import plain_continuation, toy_teacher
@@ -87,7 +88,7 @@ class ScarceRows:
 def test_out_of_memory_halves_batches_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     teacher = toy_teacher()
     whole = sampled(teacher)
-    assert teacher.taken_notes() == ()
+    assert taken(teacher.notes) == ()
     room = 10
     real = nucleus_module.open_rows
 
@@ -97,9 +98,9 @@ def test_out_of_memory_halves_batches_and_loses_nothing(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(nucleus_module, "open_rows", open_scarce)
     assert sampled(teacher) == whole
-    halvings = [f"sampling: out of memory at {rows} rows; batches of {rows // 2} now (numerics.max_rows sets them)" for rows in (36, 18)]
-    assert teacher.taken_notes() == tuple(halvings)
-    assert teacher.taken_notes() == ()
+    halvings = [f"sampling: out of memory at {rows} rows; batches of {rows // 2} now" for rows in (36, 18)]
+    assert taken(teacher.notes) == tuple(halvings)
+    assert taken(teacher.notes) == ()
     room = 0
     with pytest.raises(ModelError, match="sampling: no memory left for a single row"):
         sampled(teacher)

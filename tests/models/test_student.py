@@ -19,7 +19,9 @@ from transformers import (
 )
 
 from impdistill.errors import ModelError, RecipeError, TextError
+from impdistill.models import student as student_module
 from impdistill.models.generative import generation_config, load_generative
+from impdistill.models.memory import taken
 from impdistill.models.student import Decoding, Student, batches, one_line
 from impdistill.models.student_decoding import decode, nucleus_choice
 from impdistill.models.student_format import PROMPTS, Prompt, StudentFormat
@@ -119,6 +121,22 @@ def test_sampled_outputs_follow_from_the_numbers_handed_in(student: Student) -> 
     assert together["short"] != student.rewrite(TEXTS, "short", decoding=Decoding(max_new_tokens=12))
     other = student.rewrite(TEXTS, "short", decoding=decoding, uniforms=lambda group, rows, position: draws_of(group, rows + 9, position))
     assert together["short"] != other
+
+
+def test_out_of_memory_halves_batches_and_loses_nothing(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding = Decoding(top_p=0.95, max_new_tokens=12)
+    whole = student.rewrite_groups(TEXTS, decoding=decoding, uniforms=draws_of)
+    assert student.notes == []
+    real = student_module.decode
+
+    def scarce(model: PreTrainedModel, prompts: list[object], *arguments: object, **options: object) -> object:
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError
+        return real(model, prompts, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(student_module, "decode", scarce)
+    assert student.rewrite_groups(TEXTS, decoding=decoding, uniforms=draws_of) == whole
+    assert f"rewriting: out of memory at {len(TEXTS)} rows; batches of {len(TEXTS) // 2} now" in taken(student.notes)
 
 
 def test_the_number_zero_samples_the_likeliest_token(student: Student) -> None:

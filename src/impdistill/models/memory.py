@@ -37,9 +37,16 @@ def in_halving_batches(rows: Sequence[T], most: int, run: Callable[[Sequence[T]]
         if len(batch) == 1:
             raise ModelError(f"{what}: no memory left for a single row; use a smaller model, fewer tokens or device cpu")
         most = len(batch) // 2
-        notes.append(f"{what}: out of memory at {len(batch)} rows; batches of {most} now (numerics.max_rows sets them)")
+        notes.append(f"{what}: out of memory at {len(batch)} rows; batches of {most} now")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def taken(notes: list[str]) -> tuple[str, ...]:
+    """The notes since the last call, for the manifest of the block in which they came up."""
+    found = tuple(notes)
+    notes.clear()
+    return found
 
 
 def _fits(run: Callable[[Sequence[T]], None], batch: Sequence[T]) -> bool:

@@ -18,6 +18,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from impdistill.errors import RecipeError, TextError
 from impdistill.models.generative import choose_attention, generation_config, load_generative, most_positions, quiet_transformers
 from impdistill.models.loading import choose_device, choose_dtype, fingerprint
+from impdistill.models.memory import in_halving_batches
 from impdistill.models.pair_batch import IGNORED, PairCollator
 from impdistill.models.student_decoding import Decoding, decode
 from impdistill.models.student_format import Prompt, StudentFormat
@@ -40,6 +41,7 @@ class Student:
         name: as it was given to `load`.
         format: groups, prompt and limits.
         max_batch_tokens: most tokens of prompts and outputs decoded at once.
+        notes: what happened that can change an output's last bits (batches halved for want of memory), one line each.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Student:
     format: StudentFormat
     fingerprint: str
     max_batch_tokens: int = DEFAULT_BATCH_TOKENS
+    notes: list[str] = field(default_factory=list)
     _collator: PairCollator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +145,8 @@ class Student:
             for of_text in prompts
         ]
         extra = len(names) * decoding.beams * max_new_tokens
-        for batch in batches([length + extra for length in lengths], self.max_batch_tokens):
+
+        def write(batch: Sequence[int]) -> None:
             found = decode(
                 self.model,
                 [prompts[index] for index in batch],
@@ -156,6 +160,9 @@ class Student:
             for index, of_text in zip(batch, found, strict=True):
                 written = self.tokenizer.batch_decode(of_text, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 outputs[index] = [one_line(text) for text in written]
+
+        for batch in batches([length + extra for length in lengths], self.max_batch_tokens):
+            in_halving_batches(batch, len(batch), write, self.notes, "rewriting")
         return {name: [of_text[place] for of_text in outputs] for place, name in enumerate(names)}
 
     @torch.inference_mode()

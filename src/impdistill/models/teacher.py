@@ -108,12 +108,6 @@ class Teacher:
         """Whether so many tokens after the prefix stay within the model's positions."""
         return self.max_positions is None or len(self.encode(prefix)) + new_tokens <= self.max_positions
 
-    def taken_notes(self) -> tuple[str, ...]:
-        """The notes since the last call, for the manifest of the block in which they came up."""
-        taken = tuple(self.notes)
-        self.notes.clear()
-        return taken
-
     def decode(self, ids: list[int]) -> str:
         """The text of sampled tokens, special tokens left out."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -11,6 +11,7 @@ import pyarrow as pa
 from impdistill.decode.nucleus import Nucleus
 from impdistill.generate.contexts import ContextSettings, sample_contexts
 from impdistill.models.loading import fingerprint
+from impdistill.models.memory import taken
 from impdistill.models.teacher import Teacher
 from impdistill.recipe import NucleusSampling, Recipe, TeacherRecipe
 from impdistill.run import BlockResult, Lineage, StageStore
@@ -99,7 +100,7 @@ def open_contexts(recipe: Recipe, teacher: TeacherRecipe, round_: int) -> Callab
             [row.sentences for row in rows],
             [row.attempts for row in rows],
         ]
-        return BlockResult({"contexts": pa.table(columns, schema=SCHEMA)}, dict(counts), model.taken_notes())
+        return BlockResult({"contexts": pa.table(columns, schema=SCHEMA)}, dict(counts), taken(model.notes))
 
     return compute
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from impdistill.generate.parallel import sample_pools
 from impdistill.models.loading import fingerprint
+from impdistill.models.memory import taken
 from impdistill.recipe import NucleusSampling, Recipe, TeacherRecipe
 from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.contexts import contexts_of_block, load_teacher, nucleus, shape_settings
@@ -82,6 +83,6 @@ def open_pools(
             [list(row.refusals) for row in rows],
             [row.token_count for row in rows],
         ]
-        return BlockResult({"pools": pa.table(columns, schema=SCHEMA)}, dict(counts), model.taken_notes())
+        return BlockResult({"pools": pa.table(columns, schema=SCHEMA)}, dict(counts), taken(model.notes))
 
     return compute

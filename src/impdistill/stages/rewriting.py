@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 
 from impdistill.decode.randomness import uniforms
+from impdistill.models.memory import taken
 from impdistill.models.student import Decoding, Student
 from impdistill.recipe import Recipe, TeacherRecipe
 from impdistill.run import BlockResult, Lineage, StageStore
@@ -99,6 +100,6 @@ def open_rewriting(
             [[outputs[group][number] for group in groups] for number in range(len(rows))],
         ]
         counts = {"sources": len(rows), "outputs": len(rows) * len(groups), "refused/over-long": len(found) - len(rows)}
-        return BlockResult({"rewrites": pa.table(columns, schema=SCHEMA)}, counts)
+        return BlockResult({"rewrites": pa.table(columns, schema=SCHEMA)}, counts, taken(student.notes))
 
     return compute

@@ -12,6 +12,7 @@ from impdistill.decode.neurologic import NeuroLogic
 from impdistill.generate.sequential import SequentialSettings, sample_sequential
 from impdistill.models.embedder import Embedder
 from impdistill.models.loading import fingerprint
+from impdistill.models.memory import taken
 from impdistill.recipe import NeuroLogicRecipe, Recipe, TeacherRecipe
 from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.contexts import contexts_of_block, load_teacher, nucleus, shape_settings
@@ -84,7 +85,7 @@ def open_sequential(recipe: Recipe, teacher: TeacherRecipe, contexts: StageStore
             [[output.refusal for output in row.outputs] for row in rows],
             [[output.clauses_met for output in row.outputs] for row in rows],
         ]
-        return BlockResult({"sequential": pa.table(columns, schema=SCHEMA)}, dict(counts), model.taken_notes())
+        return BlockResult({"sequential": pa.table(columns, schema=SCHEMA)}, dict(counts), taken(model.notes))
 
     return compute
 
