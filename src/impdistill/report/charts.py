@@ -39,17 +39,25 @@ def theme(scheme: str) -> dict[str, Any]:
     dark = scheme == DARK
     text, line = ("#d7dce2", "#3a424c") if dark else ("#2b323a", "#d9dde2")
     series = ["#6cb2ff", "#ffb454", "#6fd39a", "#f08fb0", "#c3a6ff"] if dark else ["#1f6fb8", "#c8690a", "#2a8a57", "#b83262", "#7249b8"]
-    ramp = ["#1f3a54", "#3f86c6", "#cfe8ff"] if dark else ["#d3e5f5", "#5b9bd1", "#0b3561"]  # few to many
+    ramp = ["#2c5478", "#3a74aa", "#cfe8ff"] if dark else ["#a9cbea", "#5b9bd1", "#0b3561"]  # few to many; few must be seen too
     return {
         "background": "transparent",
         "font": "system-ui, sans-serif",
         "view": {"stroke": line},
-        "axis": {"labelColor": text, "titleColor": text, "gridColor": line, "domainColor": line, "tickColor": line, "titleFontWeight": 500},
+        "axis": {
+            "labelFlush": False,
+            "labelColor": text,
+            "titleColor": text,
+            "gridColor": line,
+            "domainColor": line,
+            "tickColor": line,
+            "titleFontWeight": 500,
+        },
         "legend": {"labelColor": text, "titleColor": text, "orient": "top", "titleFontWeight": 500},
         "title": {"color": text},
         "text": {"color": text},
         "rule": {"color": text},
-        "style": {"on-strong": {"fill": "#10161c" if dark else "#ffffff"}},
+        "style": {"on-strong": {"color": "#10161c" if dark else "#ffffff"}},  # color, not fill: the text's own colour wins over that
         "bar": {"color": series[0]},
         "range": {
             "category": series,
@@ -162,6 +170,8 @@ def _strategy(run: RunContents, each: RoundContents, key: str) -> Chart:
         for j, count in enumerate(column)
         if count
     ]
+    most = max(map(max, found.counts))
+    whole = {"values": list(range(1, most + 1))} if most <= 5 else {}  # of few pairs there are no halves
     horizontal = alt.X(
         "x1:Q", title="compression: words of y / words of x", scale=alt.Scale(domain=[0, found.compression_edges[-1]], nice=False)
     )
@@ -173,7 +183,7 @@ def _strategy(run: RunContents, each: RoundContents, key: str) -> Chart:
             x2="x2:Q",
             y=alt.Y("y1:Q", title="ROUGE-L of y and x", scale=alt.Scale(domain=[0, 1])),
             y2="y2:Q",
-            color=alt.Color("pairs:Q", title="pairs", scale=alt.Scale(type="symlog")),
+            color=alt.Color("pairs:Q", scale=alt.Scale(type="symlog"), legend=alt.Legend(title="pairs", format="d", **whole)),
             tooltip=["x1:Q", "y1:Q", "pairs:Q"],
         )
     )

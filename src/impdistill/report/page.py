@@ -96,7 +96,7 @@ def render(runs: Sequence[RunContents], measured: Sequence[Mapping[str, Any]], c
     environment = Environment(
         loader=PackageLoader("impdistill", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=_number, decimals=_decimals, share=_share, duration=_duration, interval=_interval, by_name=_by_name)
+    environment.filters.update(number=_number, decimals=_decimals, share=_share, duration=_duration, by_name=_by_name)
     scripts = [vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), _own("report.js")]
     specs = {chart.name: chart.spec for of_run in charts for section in of_run.values() for chart in section}
     themes = {scheme: theme(scheme) for scheme in (LIGHT, DARK)}
@@ -149,14 +149,6 @@ def _decimals(value: float | None, digits: int = 2) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.3g}%"
-
-
-def _interval(score: Mapping[str, Any], digits: int | None = None) -> str:
-    """Value and interval of a score or estimate as `asdict` gives it."""
-    places = score["digits"] if digits is None else digits
-    if score["low"] is None:
-        return f"{score['value']:.{places}f}"
-    return f"{score['value']:.{places}f} ({score['low']:.{places}f}–{score['high']:.{places}f})"
 
 
 def _duration(seconds: float | None) -> str:
