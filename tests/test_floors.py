@@ -27,6 +27,7 @@ FLOORS = {
     "pipeline": 5,
     "outcome": 5,
     "ablation": 5,
+    "proximity": 5,
     "transfer": 5,
     "exporting": 5,
     "report": 5,

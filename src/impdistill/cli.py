@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from impdistill import __version__
-from impdistill.console import evaluation, finetuning
+from impdistill.console import evaluation, finetuning, proximity
 from impdistill.errors import ImpdistillError, TextError
 
 app = typer.Typer(
@@ -235,3 +235,4 @@ def prune(run: RunArgument) -> None:
 
 evaluation.register(app)
 finetuning.register(app)
+proximity.register(app)
