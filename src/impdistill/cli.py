@@ -33,8 +33,8 @@ app = typer.Typer(
 """,
 )
 
-out_console = Console()
-error_console = Console(stderr=True)
+out_console = Console(emoji=False)
+error_console = Console(stderr=True, emoji=False)  # what users wrote (lead:x: ...) is no picture
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: paper, naacl, starter.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that `impdistill run --out` wrote.")]

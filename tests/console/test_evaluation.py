@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from impdistill.cli import app
+from impdistill.cli import app, main
 from impdistill.errors import BenchmarkError
 from tests.console.test_systems import tiny_student
 from tests.report.made_runs import made_run
@@ -69,6 +69,40 @@ def test_evaluate_one_item_and_bad_input(benchmark: Path, tmp_path: Path) -> Non
         with pytest.raises(BenchmarkError, match=message):
             call("evaluate", "copy", "--on", str(path), "--out", str(tmp_path / "bad"))
     assert not (tmp_path / "bad").exists()
+
+
+def test_evaluate_says_what_rouge_does_not_see(tmp_path: Path) -> None:
+    path = tmp_path / "bench.jsonl"
+    lines = [{"source": "一句 话", "references": ["一句"]}, {"source": "A cat sat.", "references": ["A cat."]}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    shown = call("evaluate", "copy", "--resamples", "20", "--on", str(path), "--out", str(tmp_path / "out"))
+    assert "scores 0 on 1 items whose references have none" in " ".join(shown.output.split())
+    (copy, _) = json.loads((tmp_path / "out" / "results.json").read_bytes())["evaluations"]
+    (note,) = [score["note"] for score in copy["scores"] if score["name"] == "ROUGE-L"]
+    assert "1 of 2 items have references without such a token" in note
+
+
+def test_outputs_of_another_program(benchmark: Path, tmp_path: Path) -> None:
+    """Empty ones are measured and counted; another number of lines is an error."""
+    outputs = tmp_path / "outputs.txt"
+    arguments = ["--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out")]
+    outputs.write_text("A cat walked.\n" * 5 + "\n" * 3, encoding="utf-8")
+    shown = call("evaluate", f"outputs:{outputs}", *arguments)
+    assert "empty outputs" in shown.output
+    content = json.loads((tmp_path / "out" / "results.json").read_bytes())["evaluations"]
+    assert [(one["items"], one["empty_outputs"]) for one in content[:2]] == [(8, 3), (8, 0)]
+    for text, message in (("one\n" * 7, "7 outputs for the 8 items"), ("\n" * 8, "only blank lines"), ("a\r" * 8, "1 outputs for the 8")):
+        outputs.write_text(text, encoding="utf-8", newline="")
+        with pytest.raises(BenchmarkError, match=message):
+            call("evaluate", f"outputs:{outputs}", *arguments)
+
+
+def test_names_in_messages_are_no_pictures(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, benchmark: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["impdistill", "evaluate", "lead:x", "--on", str(benchmark), "--out", "never"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "lead:x: 'x' is not a number" in " ".join(capsys.readouterr().err.split())
 
 
 def test_report_finds_what_evaluate_wrote_into_the_run(benchmark: Path, tmp_path: Path) -> None:

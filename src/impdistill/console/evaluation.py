@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from impdistill.evaluate.evaluation import SystemComparison
     from impdistill.outcome import Run
 
-console = Console()
-error_console = Console(stderr=True)
+console = Console(emoji=False)  # lead:x: is no picture
+error_console = Console(stderr=True, emoji=False)
 
 OnOption = Annotated[
     list[str],
@@ -77,6 +77,7 @@ def evaluate(
     from impdistill.evaluate import as_tables, compare_systems, control_tables, measure_control, write_results
     from impdistill.evaluate import evaluate as measure
     from impdistill.evaluate.benchmarks import read_benchmark
+    from impdistill.evaluate.metrics.rouge import unseen_items
     from impdistill.evaluate.results import write_control
 
     # 1. what is measured, on what, by what
@@ -108,6 +109,11 @@ def evaluate(
     for columns in _fitting(evaluations, console.width):
         for table in as_tables(columns):
             console.print(table)
+    for benchmark in benchmarks:
+        unseen = unseen_items(benchmark.references)
+        if unseen:
+            warning = f"{benchmark.name}: ROUGE sees only a-z and 0-9, and scores 0 on {unseen} items whose references have none"
+            console.print(warning, style="yellow", markup=False, highlight=False)
     for spec, name, control in controls:
         console.print(f"\n{spec} on {name}", markup=False, highlight=False)
         for table in control_tables(control):

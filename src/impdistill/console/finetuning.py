@@ -22,8 +22,8 @@ from impdistill.console.evaluation import (
 )
 from impdistill.console.progress import RunProgress
 
-console = Console()
-error_console = Console(stderr=True)
+console = Console(emoji=False)  # lead:x: is no picture
+error_console = Console(stderr=True, emoji=False)
 Result = TypeVar("Result")
 
 ModelArgument = Annotated[

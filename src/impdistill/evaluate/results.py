@@ -56,7 +56,8 @@ def shown(score: Score) -> str:
     value = f"{score.value:.{score.digits}f}"
     if score.low is None or score.high is None:
         return value
-    return f"{value} ({score.low:.{score.digits}f}–{score.high:.{score.digits}f})"
+    dash = " to " if score.low < 0 else "–"
+    return f"{value} ({score.low:.{score.digits}f}{dash}{score.high:.{score.digits}f})"
 
 
 def as_json(evaluations: Sequence[Evaluation], comparisons: Sequence[SystemComparison] = ()) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error}); give the path of a file") from error
     if not content.strip():
-        raise BenchmarkError(f"{path}: the file is empty")
+        raise BenchmarkError(f"{path}: the file is empty, or holds only blank lines")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BenchmarkError(f"{path}: encoded in UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     try:
@@ -61,7 +61,10 @@ def read_json_lines(path: Path) -> list[Line]:
         BenchmarkError: as `read_text`, or a line is not a JSON object.
     """
     found = []
-    for number, line in enumerate(read_lines(path), start=1):
+    lines = read_lines(path)
+    if lines[0].lstrip().startswith("["):
+        raise BenchmarkError(f"{path}:1: a JSON list; write one object a line (jq -c '.[]' FILE)")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

@@ -171,7 +171,7 @@ def _strategy(run: RunContents, each: RoundContents, key: str) -> Chart:
         if count
     ]
     most = max(map(max, found.counts))
-    whole = {"values": list(range(1, most + 1))} if most <= 5 else {}  # of few pairs there are no halves
+    whole: dict[str, Any] = {"values": list(range(1, most + 1))} if most <= 5 else {}  # of few pairs there are no halves
     horizontal = alt.X(
         "x1:Q", title="compression: words of y / words of x", scale=alt.Scale(domain=[0, found.compression_edges[-1]], nice=False)
     )

@@ -1,7 +1,8 @@
 """ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), as the `rouge-score` package computes them without stemming.
 
 Scale 0-100, higher is better. F1; lower-cased tokens [a-z0-9]+; with several references the best one, separately for each of
-the three. Beware on Turk: copying the input scores 98 (every table here therefore has a row for it).
+the three. Beware on Turk: copying the input scores 98 (every table here therefore has a row for it). Letters beyond ASCII are no
+tokens here, so that an item written in others scores 0 whatever the output: such items are counted in the score's note.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ def rouge(answers: Answers) -> tuple[Statistic, ...]:
     """ROUGE-1, ROUGE-2, ROUGE-L: means over items."""
     scores = rouge_f1(answers.outputs, answers.references)
     note = "F1, best of references, lower-cased [a-z0-9]+, no stemming"
+    unseen = unseen_items(answers.references)
+    if unseen:
+        note += f"; {unseen} of {len(answers)} items have references without such a token and score 0"
     return tuple(mean_of(name, scores[:, column], note=note) for column, name in enumerate(NAMES))
+
+
+def unseen_items(references: Sequence[Sequence[str]]) -> int:
+    """Items of whose references ROUGE sees nothing."""
+    return sum(not any(words(reference) for reference in several) for several in references)
 
 
 def rouge_f1(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
