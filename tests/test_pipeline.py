@@ -105,7 +105,7 @@ def test_a_changed_threshold_reruns_filtering_and_what_follows(finished: Run, sm
     assert all(pair.entailment is not None and pair.entailment >= 0.4 for pair in updated.pairs(0) if pair.task == "summary")
 
 
-@pytest.mark.parametrize("overrides", [["execution.blocks_per_shard=3"], ["execution.workers=2"]])
+@pytest.mark.parametrize("overrides", [["execution.blocks_per_shard=3"], ["execution.workers=2"], ["execution.overlap=true"]])
 def test_schedule_does_not_matter(finished: Run, small_recipe: Recipe, tmp_path: Path, overrides: list[str]) -> None:
     again = distill(changed(small_recipe, *overrides), tmp_path / "again")
     assert outcome(again.path) == outcome(finished.path)

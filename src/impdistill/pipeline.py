@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import yaml
 
 from impdistill.errors import MismatchError
 from impdistill.outcome import Run
 from impdistill.recipe import Recipe, TeacherRecipe
-from impdistill.run import JSON, PlannedStage, RunDirectory, StageStore, recipe_difference, run_blocks
+from impdistill.run import JSON, PlannedStage, RunDirectory, StageStore, StageWork, recipe_difference, run_blocks, run_overlapping
 from impdistill.stages.contexts import contexts_step
 from impdistill.stages.dataset import dataset_step
 from impdistill.stages.filtering import calibration_step, filtering_step
@@ -110,7 +110,9 @@ def distill(
             run.write_recipe(recipe.to_yaml())
         if repair:
             repair_run(run)
-        loop(recipe, chosen, _Maker(run, recipe, observer or (lambda progress: None)))
+        maker = _Maker(run, recipe, observer or (lambda progress: None))
+        loop(recipe, chosen, maker)
+        maker.finish()
     return Run(run)
 
 
@@ -167,36 +169,60 @@ class _Planner:
 
 
 class _Maker:
-    """Makes every step that is not done."""
+    """Makes every step that is not done; with `execution.overlap`, steps of rows that feed each other at the same time.
+
+    Such steps are held back until one comes that does not read the last of them; `finish` makes those still held.
+    """
 
     def __init__(self, run: RunDirectory, recipe: Recipe, observer: Observer) -> None:
         self.run, self.recipe, self.observer = run, recipe, observer
+        self._held: list[RowStep] = []
 
     def __call__(self, step: AnyStep, /) -> AnyStep:
-        places = tuple(self._place(source) for source in step.inputs)
         if isinstance(step, RowStep):
-            self._make_rows(step, places)
-        else:
-            folder = self.run.folder(step.lineage)
-            if not folder.is_done():
-                step.build(folder, self.observer, *step.arguments, *places)
+            if not (self._held and self.recipe.execution.overlap and _feeds(self._held[-1], step)):
+                self.finish()
+            self._held.append(step)
+            if not self.recipe.execution.overlap:
+                self.finish()
+            return step
+        self.finish()
+        folder = self.run.folder(step.lineage)
+        if not folder.is_done():
+            step.build(folder, self.observer, *step.arguments, *(self._place(source) for source in step.inputs))
         return step
 
-    def _make_rows(self, step: RowStep, places: tuple[Place, ...]) -> None:
-        store = self.run.stage(step.lineage, step.blocks)
+    def finish(self) -> None:
+        """Make what is held."""
+        if not self._held:
+            return
+        works = [self._work(step) for step in self._held]
+        self._held = []
         execution = self.recipe.execution
+        options: dict[str, Any] = {
+            "blocks_per_shard": execution.blocks_per_shard,
+            "workers": execution.workers,
+            "made_with": made_with(execution, self.recipe.numerics.dtype),
+            "on_progress": self.observer,
+        }
+        if len(works) == 1:
+            run_blocks(works[0].store, works[0].open_stage, works[0].open_arguments, **options)
+        else:
+            run_overlapping(works, **options)
+
+    def _work(self, step: RowStep) -> StageWork:
+        store = self.run.stage(step.lineage, step.blocks)
+        places = tuple(self._place(source) for source in step.inputs)
         history = (self.run.other_versions(step.lineage, step.reusable_under),) if step.reusable_under else ()
-        run_blocks(
-            store,
-            step.open,
-            (*step.arguments, *places, *history),
-            blocks_per_shard=execution.blocks_per_shard,
-            workers=execution.workers,
-            made_with=made_with(execution, self.recipe.numerics.dtype),
-            on_progress=self.observer,
-        )
+        return StageWork(store, step.open, (*step.arguments, *places, *history))
 
     def _place(self, step: Step) -> Place:
         if isinstance(step, RowStep):
             return self.run.stage(step.lineage, step.blocks)
         return self.run.folder(step.lineage).path
+
+
+def _feeds(before: RowStep, step: RowStep) -> bool:
+    """Whether a step can run while `before` does: block by block on what it has made, with another model."""
+    shared = set(before.lineage.models.values()) & set(step.lineage.models.values())
+    return any(source is before for source in step.inputs) and before.blocks == step.blocks and not shared

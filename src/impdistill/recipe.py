@@ -319,6 +319,8 @@ class ExecutionRecipe(Section):
     threads: PositiveInt | None = None
     """Torch threads of each worker; None shares the cores out evenly."""
     blocks_per_shard: Annotated[int, Field(ge=1)] = 4
+    overlap: bool = False
+    """Filter (and rewrite) blocks while the teacher writes the next ones, in processes of their own: several models in memory at once."""
 
 
 class Recipe(Section):

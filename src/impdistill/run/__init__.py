@@ -4,7 +4,7 @@ interruption.
 Knows nothing of language models: a stage is a function from a block's index to tables.
 """
 
-from impdistill.run.execute import run_blocks
+from impdistill.run.execute import StageWork, run_blocks, run_overlapping
 from impdistill.run.export import export_directories, front_matter, write_dataset
 from impdistill.run.folder import Building, FolderStage
 from impdistill.run.interrupt import ending_promptly
@@ -30,12 +30,14 @@ __all__ = [
     "Shard",
     "StageProgress",
     "StageStore",
+    "StageWork",
     "differences",
     "ending_promptly",
     "export_directories",
     "front_matter",
     "recipe_difference",
     "run_blocks",
+    "run_overlapping",
     "write_dataset",
     "write_durably",
 ]

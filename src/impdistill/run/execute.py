@@ -7,15 +7,17 @@ which holds the run's lock, is the only one that writes. Any interruption costs 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from impdistill.errors import RunError
 from impdistill.run.shards import BlockRecord, Compute, ComputedShard, Shard, compute_shard, cut_into_shards
 from impdistill.run.store import StageProgress, StageStore
-from impdistill.run.workers import compute_in_workers
+from impdistill.run.workers import Crew, compute_in_crews
 
 OpenStage: TypeAlias = Callable[..., Compute]
 
@@ -41,9 +43,7 @@ def run_blocks(
 
     Raises what a worker's computation raised; `RunError` if a worker died; `StorageError`; `DamagedShardError`.
     """
-    for name, number in (("blocks_per_shard", blocks_per_shard), ("workers", workers)):
-        if number < 1:
-            raise RunError(f"{name}: {number} is too few; give at least 1")
+    _check(blocks_per_shard=blocks_per_shard, workers=workers)
     # 1  what is missing, cut so that a resumed run writes the files of an uninterrupted one
     store.remove_leftovers()
     progress = _Progress(store.progress(), on_progress)
@@ -55,22 +55,72 @@ def run_blocks(
     if workers == 1:
         events = _compute_here(shards, open_stage, open_arguments)
     else:
-        events = compute_in_workers(shards, open_stage, open_arguments, workers)
+        events = compute_in_crews([Crew(deque(shards), open_stage, open_arguments, workers)])
     # 3  store
     with closing(events):
-        for event in events:
-            if isinstance(event, ComputedShard):
-                store.commit(event, made_with or {})
-            else:
-                progress.add(event)
+        for _, event in events:
+            _take(event, store, progress, made_with or {})
+
+
+@dataclass(frozen=True, slots=True)
+class StageWork:
+    """A stage to compute: `open_stage(*open_arguments)` as for `run_blocks`."""
+
+    store: StageStore
+    open_stage: OpenStage
+    open_arguments: tuple[Any, ...] = ()
+
+
+def run_overlapping(
+    stages: Sequence[StageWork],
+    *,
+    blocks_per_shard: int = 1,
+    workers: int = 1,
+    made_with: Mapping[str, str] | None = None,
+    on_progress: Callable[[StageProgress], None] | None = None,
+) -> None:
+    """As `run_blocks` for stages of which each reads the same blocks of the one before it, all at the same time.
+
+    Every stage has processes of its own, `workers` each, which open it once: the models of all stages are in memory together. A shard
+    is begun when the blocks it covers are on disk in the stage before. What is written is what one stage after the other would write.
+    """
+    _check(blocks_per_shard=blocks_per_shard, workers=workers)
+    progress, crews = [], []
+    for number, stage in enumerate(stages):
+        stage.store.remove_leftovers()
+        progress.append(_Progress(stage.store.progress(), on_progress))
+        shards = cut_into_shards(stage.store.missing_blocks(), blocks_per_shard)
+        before = stages[number - 1].store if number else None
+        crews.append(Crew(deque(shards), stage.open_stage, stage.open_arguments, min(workers, len(shards)), partial(_has_blocks, before)))
+    with closing(compute_in_crews(crews)) as events:
+        for number, event in events:
+            _take(event, stages[number].store, progress[number], made_with or {})
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise RunError(f"{name}: {number} is too few; give at least 1")
+
+
+def _has_blocks(store: StageStore | None, shard: Shard) -> bool:
+    return store is None or set(shard.blocks()) <= set(store.complete_blocks())
+
+
+def _take(event: BlockRecord | ComputedShard, store: StageStore, progress: _Progress, made_with: Mapping[str, str]) -> None:
+    if isinstance(event, ComputedShard):
+        store.commit(event, made_with)
+    else:
+        progress.add(event)
 
 
 def _compute_here(
     shards: list[Shard], open_stage: OpenStage, open_arguments: tuple[Any, ...]
-) -> Generator[BlockRecord | ComputedShard, None, None]:
+) -> Generator[tuple[int, BlockRecord | ComputedShard], None, None]:
     compute = open_stage(*open_arguments)
     for shard in shards:
-        yield from compute_shard(compute, shard)
+        for event in compute_shard(compute, shard):
+            yield 0, event
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""Several processes that compute shards of one stage, each of which opens the stage once. They write nothing.
+"""Several processes that compute shards, each of one stage, which it opens once. They write nothing.
 
 Processes are spawned, not forked: CUDA and threads do not survive a fork. A worker ends with its parent, however that
 ends.
@@ -13,9 +13,9 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.resource_tracker import ensure_running
@@ -42,36 +42,63 @@ class _Worker:
     shard: Shard
 
 
-def compute_in_workers(
-    shards: list[Shard],
-    open_stage: Callable[..., Compute],
-    open_arguments: tuple[Any, ...],
-    workers: int,
-) -> Generator[BlockRecord | ComputedShard, None, None]:
-    """The records of blocks and the shards as they are finished, in any order. workers: at most as many as shards.
+@dataclass(slots=True)
+class Crew:
+    """The processes that compute one stage.
+
+    pending: its shards, in the order in which they are begun.
+    workers: most processes, at most as many as shards.
+    is_ready: whether what a shard reads is on disk; asked again whenever a shard, of whichever stage, has been taken.
+    """
+
+    pending: deque[Shard]
+    open_stage: Callable[..., Compute]
+    open_arguments: tuple[Any, ...]
+    workers: int
+    is_ready: Callable[[Shard], bool] = field(default=lambda shard: True)
+
+
+def compute_in_crews(crews: Sequence[Crew]) -> Generator[tuple[int, BlockRecord | ComputedShard], None, None]:
+    """(Index of the crew, record of a block or finished shard), in any order. Who takes a shard puts it on disk before asking for more.
 
     Raises what a worker raised, and `RunError` if one died; closing the iterator ends all workers at once.
     """
-    pending = deque(shards)
     started: list[_Worker] = []
+    idle: list[list[_Worker]] = [[] for _ in crews]
+    hired = [0] * len(crews)
+    busy: dict[Connection[Any, Any], tuple[int, _Worker]] = {}
+
+    def hand_out() -> None:
+        for number, crew in enumerate(crews):
+            while crew.pending and (idle[number] or hired[number] < crew.workers) and crew.is_ready(crew.pending[0]):
+                shard = crew.pending.popleft()
+                if idle[number]:
+                    worker = idle[number].pop()
+                    worker.shard = shard
+                    _send(worker, shard)
+                else:
+                    hired[number] += 1
+                    with _sigint_blocked():
+                        # one by one: if the third cannot start, the first two are still to be ended
+                        worker = _start(crew.open_stage, crew.open_arguments, shard)
+                        started.append(worker)
+                busy[worker.connection] = (number, worker)
+            while not crew.pending and idle[number]:
+                _send(idle[number].pop(), None)
+
     try:
-        with _sigint_blocked():
-            for _ in range(workers):
-                # one by one: if the third cannot start, the first two are still to be ended
-                started.append(_start(open_stage, open_arguments, pending.popleft()))  # noqa: PERF401
-        busy = {worker.connection: worker for worker in started}
+        hand_out()
         while busy:
             for connection in wait(list(busy)):
-                worker = busy[connection]  # type: ignore[index]  # wait() returns what it was given
+                number, worker = busy[connection]  # type: ignore[index]  # wait() returns what it was given
                 message = _receive(worker)
-                yield message
+                yield number, message
                 if isinstance(message, ComputedShard):
-                    if pending:
-                        worker.shard = pending.popleft()
-                        _send(worker, worker.shard)
-                    else:
-                        _send(worker, None)
-                        del busy[worker.connection]
+                    del busy[worker.connection]
+                    idle[number].append(worker)
+                    hand_out()
+        if any(crew.pending for crew in crews):
+            raise RunError(f"{next(crew.pending[0] for crew in crews if crew.pending)} waits for blocks that nobody computes; run again")
         for worker in started:
             worker.process.join(_GRACE_SECONDS)
     finally:

@@ -21,7 +21,8 @@ def use_threads(execution: ExecutionRecipe, *, alone: bool = False) -> None:
         alone: no other worker runs now (training): all cores, whatever the number of workers, since the sums of gradients depend
             on it. What runs forward only does not: measured bit for bit on one and two threads.
     """
-    torch.set_num_threads(execution.threads or max(1, available_cores() // (1 if alone else execution.workers)))
+    processes = 1 if alone else execution.workers * (2 if execution.overlap else 1)
+    torch.set_num_threads(execution.threads or max(1, available_cores() // processes))
 
 
 def available_cores() -> int:
