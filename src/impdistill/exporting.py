@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from impdistill.errors import BenchmarkError, ModelError
+import yaml
+
+from impdistill.errors import BenchmarkError, ModelError, RecipeError
 from impdistill.evaluate.results import RESULTS_FOLDER, read_results
 from impdistill.models.loading import fingerprint
 from impdistill.outcome import Run
+from impdistill.recipe import Recipe
 from impdistill.run import export_directories, write_durably
 from impdistill.train.card import METRICS, MetricFacts, metrics_table
 from impdistill.train.markdown import table, with_section
@@ -48,7 +51,7 @@ def export_run(run: Run, out: Path, round_: int | None = None) -> dict[str, Path
     parts = {"dataset": run.dataset(round_).path, "model": run.student_folder(round_).path}
     results = read_results([run.path / RESULTS_FOLDER])
     measured = metrics_table(measured_of(results, fingerprint(str(parts["model"])))) if results["evaluations"] else ""
-    quality = quality_table(run.path / REPORT_FILE, run.recipe.to_yaml(), int(run.dataset(round_).stage.rpartition(".")[2]))
+    quality = quality_table(run.path / REPORT_FILE, run.recipe, int(run.dataset(round_).stage.rpartition(".")[2]))
 
     # 2. copies, and their cards
     export_directories(out, parts)
@@ -104,7 +107,7 @@ def _control(record: Mapping[str, Any]) -> list[MetricFacts]:
     return found
 
 
-def quality_table(path: Path, recipe_yaml: str, round_: int) -> str:
+def quality_table(path: Path, recipe: Recipe, round_: int) -> str:
     """What a report found out about a dataset, as a Markdown table; empty without a report of this recipe and round.
 
     Args:
@@ -117,11 +120,19 @@ def quality_table(path: Path, recipe_yaml: str, round_: int) -> str:
         return ""
     try:
         for one in json.loads(path.read_bytes()):
-            if one["quality"] is not None and one["recipe_yaml"] == recipe_yaml and one["to_read"]["round_"] == round_:
+            if one["quality"] is not None and _is_of(one["recipe_yaml"], recipe) and one["to_read"]["round_"] == round_:
                 return table(("", "value"), _quality_rows(one["quality"]))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise BenchmarkError(f"{path}: not what `impdistill report` writes ({error!r}); write it again") from error
     return ""
+
+
+def _is_of(recipe_yaml: str, recipe: Recipe) -> bool:
+    """Whether a recipe that was written down is this one; fields that came with a later version have their defaults."""
+    try:
+        return Recipe.load(yaml.safe_load(recipe_yaml)) == recipe
+    except (RecipeError, yaml.YAMLError):
+        return False  # of a version that knew other fields
 
 
 def _quality_rows(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
