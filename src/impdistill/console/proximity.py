@@ -142,9 +142,9 @@ def proximity_table(found: Sequence[Proximity], title: str) -> Table:
     from impdistill.proximity import best_of
 
     best = best_of(found)
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE)
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE, collapse_padding=True, pad_edge=False)
     for column in ("context", "top-p", "temp", "entail", "Self-BLEU", "kept / context", "kept / 1,000 tokens", "95%"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=" / " not in column)
     for each in found:
         cells = [
             f"{each.setting.sentences}",
@@ -158,7 +158,7 @@ def proximity_table(found: Sequence[Proximity], title: str) -> Table:
         ]
         table.add_row(*cells, style="bold" if each is best else None)
     contexts, sentences = found[0].contexts, found[0].sentences
-    table.caption = Text(f"{contexts} contexts of so many sentences, {sentences // contexts} sentences after each; intervals over contexts")
+    table.caption = Text(f"{contexts} contexts of so many sentences, {sentences // contexts} sentences sampled after each")
     return table
 
 
