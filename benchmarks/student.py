@@ -93,11 +93,11 @@ def generated(student: Student, texts: Sequence[str], group: str, order: Sequenc
     """transformers' own loop, `at_once` texts a call."""
     prompts = student.format.prompts(student.tokenizer, texts, group)
     seq2seq = student.format.kind == "seq2seq"
-    pad = student._collator.pad
+    pad, ends = student._collator.pad, student._ends  # once: an untrained student looks through its vocabulary for them
     settings = generation_config(
         max_new_tokens=student.format.max_target_tokens,
         do_sample=False,
-        eos_token_id=sorted(student._ends),
+        eos_token_id=sorted(ends),
         pad_token_id=pad,
         decoder_start_token_id=student._collator.start if seq2seq else None,
     )
@@ -108,7 +108,7 @@ def generated(student: Student, texts: Sequence[str], group: str, order: Sequenc
         ids, mask = ids.to(student.device), mask.to(student.device)
         rows = student.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
         for index, row in zip(batch, rows[:, 1 if seq2seq else ids.shape[1] :].tolist(), strict=True):
-            written = row[: next((place for place, token in enumerate(row) if token in student._ends), len(row))]
+            written = row[: next((place for place, token in enumerate(row) if token in ends), len(row))]
             outputs[index] = one_line(student.tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False))
     return outputs
 
