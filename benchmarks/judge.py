@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from impdistill.models.judge import Judge
+from impdistill.models.loading import resolve
 from made_up import made_judge
 from result import Row, print_result
 
@@ -136,7 +137,7 @@ def cross_encoder(model: str, judge: Judge, dtype: torch.dtype) -> Any:
     except ModuleNotFoundError:
         print("sentence-transformers is not installed: no comparison with CrossEncoder (pip install sentence-transformers)")
         return None
-    return CrossEncoder(model, device=str(judge.model.device), model_kwargs={"dtype": dtype})
+    return CrossEncoder(resolve(model), device=str(judge.model.device), model_kwargs={"dtype": dtype})
 
 
 def report(arguments: argparse.Namespace, judge: Judge, lengths: list[int], seconds: dict[str, list[float]], difference: float) -> None:
