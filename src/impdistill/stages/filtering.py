@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from impdistill.filters import PROCESSES, ContextOutcome, Filter, Fluency, run_block
-from impdistill.models.critic import Critic
+from impdistill.filters import PROCESSES, ContextOutcome, Filter, run_block
 from impdistill.models.judge import Judge
 from impdistill.models.loading import fingerprint
 from impdistill.recipe import CascadeRecipe, Recipe, TeacherRecipe
 from impdistill.run import JSON, BlockResult, Lineage, StageStore
 from impdistill.stages.candidates import candidates_of_block, known_scores
 from impdistill.stages.contexts import shape_settings
+from impdistill.stages.critic import critic_model, load_critic
 from impdistill.stages.machine import use_threads
 from impdistill.stages.screening import scorer_of, screened_chains
 from impdistill.stages.step import FolderStep, RowStep, Step, input_keys, stage_name
@@ -75,10 +75,7 @@ def filtering_step(
         screen: of a cascade, the calibration and the cut-offs found with it. They are not among the inputs of the lineage: answers of
             the judge serve a version of this stage with other cut-offs too.
     """
-    judge, critic = recipe.judge, recipe.critic
-    models = {"judge": (judge.model, judge.revision)}
-    if critic.model is not None and asks_critic(tasks):
-        models["critic"] = (critic.model, critic.revision)
+    models = {"judge": (recipe.judge.model, recipe.judge.revision), **critic_model(recipe, tasks)}
     settings: dict[str, JSON] = {
         "tasks": {task.name: {rule.name: rule.settings() for rule in task.filters} for task in tasks},
         **shape_settings(recipe),
@@ -115,11 +112,6 @@ def calibration_step(
     return replace(plain, lineage=lineage, blocks=min(wanted, plain.blocks))
 
 
-def asks_critic(tasks: Sequence[Task]) -> bool:
-    """Whether any task's chain has a filter that needs the critic."""
-    return any(isinstance(rule, Fluency) for task in tasks for rule in task.filters)
-
-
 def open_filtering(
     recipe: Recipe, tasks: Sequence[Task], sources: int, *places: StageStore | Path | tuple[StageStore, ...]
 ) -> Callable[[int], BlockResult]:
@@ -139,16 +131,7 @@ def open_filtering(
         if isinstance(place, Path):
             screened = screened_chains(chains, place, scorer_of(recipe))
     loaded: list[Judge] = []
-    critic: Critic | None = None
-    if recipe.critic.model is not None and asks_critic(tasks):
-        use_threads(recipe.execution)
-        critic = Critic.load(
-            recipe.critic.model,
-            revision=recipe.critic.revision,
-            device=recipe.execution.device,
-            dtype=recipe.numerics.dtype,
-            max_batch_tokens=recipe.numerics.max_batch_tokens,
-        )
+    critic = load_critic(recipe, tasks)
 
     def judge() -> Judge:
         if not loaded:

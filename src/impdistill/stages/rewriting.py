@@ -9,16 +9,18 @@ import pyarrow as pa
 import torch
 
 from impdistill.decode.randomness import uniforms
+from impdistill.models.loading import fingerprint
 from impdistill.models.memory import taken
 from impdistill.models.student import Decoding, Student
 from impdistill.recipe import Recipe, TeacherRecipe
 from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.contexts import shape_settings
+from impdistill.stages.critic import critic_model, least_fluency, load_critic
 from impdistill.stages.machine import use_threads
 from impdistill.stages.step import FolderStep, RowStep, input_keys, stage_name
 from impdistill.tasks import Task, instructions
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 SCHEMA = pa.schema(
     [
@@ -33,8 +35,9 @@ SCHEMA = pa.schema(
 def rewriting_step(
     recipe: Recipe, tasks: Sequence[Task], sources: RowStep, student: FolderStep, teacher: TeacherRecipe, round_: int
 ) -> RowStep:
-    """An output y for each source sentence and group."""
+    """An output y for each group and source sentence, but for sentences that no task's fluency filter would let pass."""
     groups = tuple(instructions(tasks))
+    critic = critic_model(recipe, tasks)
     return RowStep(
         lineage=Lineage(
             stage=stage_name("rewrites", round_, teacher.domain),
@@ -42,23 +45,28 @@ def rewriting_step(
             settings={
                 "groups": list(groups),
                 "decoding": recipe.self_distillation.decoding.model_dump(mode="json"),
+                **({"least_fluency": least_fluency(tasks)} if critic else {}),
                 **shape_settings(recipe),
             },
+            models={role: fingerprint(model, revision) for role, (model, revision) in critic.items()},
+            model_names={role: model for role, (model, _) in critic.items()},
             inputs=input_keys([sources, student]),
             seed=recipe.seed,
         ),
         blocks=sources.blocks,
         open=open_rewriting,
-        arguments=(recipe, teacher, round_, groups),
+        arguments=(recipe, tuple(tasks), teacher, round_),
         inputs=(sources, student),
     )
 
 
 def open_rewriting(
-    recipe: Recipe, teacher: TeacherRecipe, round_: int, groups: tuple[str, ...], sources: StageStore, folder: Path
+    recipe: Recipe, tasks: Sequence[Task], teacher: TeacherRecipe, round_: int, sources: StageStore, folder: Path
 ) -> Callable[[int], BlockResult]:
     """Load the student once; the result rewrites the source sentences of one block."""
     use_threads(recipe.execution)
+    groups = tuple(instructions(tasks))
+    critic, least = load_critic(recipe, tasks), least_fluency(tasks)
     student = Student.load(
         str(folder),
         device=recipe.execution.device,
@@ -86,6 +94,11 @@ def open_rewriting(
         limit = student.format.max_source_tokens
         longest = [max(student.source_tokens([sentence], group)[0] for group in groups) for _, sentence in found]
         rows = [row for row, tokens in zip(found, longest, strict=True) if tokens <= limit]
+        counts = {"refused/over-long": len(found) - len(rows)}
+        if critic is not None and least is not None:
+            fluency = critic.fluency([sentence for _, sentence in rows])
+            counts["refused/fluency"] = int((fluency < least).sum())
+            rows = [row for row, fluent in zip(rows, fluency >= least, strict=True) if fluent]
         texts = [sentence for _, sentence in rows]
         numbers = torch.tensor([context for context, _ in rows], dtype=torch.int64)
 
@@ -99,7 +112,7 @@ def open_rewriting(
             [list(groups)] * len(rows),
             [[outputs[group][number] for group in groups] for number in range(len(rows))],
         ]
-        counts = {"sources": len(rows), "outputs": len(rows) * len(groups), "refused/over-long": len(found) - len(rows)}
+        counts |= {"sources": len(rows), "outputs": len(rows) * len(groups)}
         return BlockResult({"rewrites": pa.table(columns, schema=SCHEMA)}, counts, taken(student.notes))
 
     return compute
