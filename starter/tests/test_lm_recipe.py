@@ -242,7 +242,7 @@ def test_a_finished_model_is_a_place_to_start(packed: Path, tokenizer_folder: Pa
         packed,
         tokenizer_folder,
         tmp_path / "out",
-        "--start",
+        "--initial-weights",
         str(tmp_path / "first"),
         "--steps",
         "1",
@@ -258,7 +258,7 @@ def test_a_finished_model_is_a_place_to_start(packed: Path, tokenizer_folder: Pa
 
     new_model(SIZES["tiny"], 50, max_positions=512, seed=9).save_pretrained(tmp_path / "other")
     with pytest.raises(RecipeError, match="has 50 tokens"):
-        run(packed, tokenizer_folder, tmp_path / "refused", "--start", str(tmp_path / "other"), "--steps", "1")
+        run(packed, tokenizer_folder, tmp_path / "refused", "--initial-weights", str(tmp_path / "other"), "--steps", "1")
 
 
 def test_bits_per_byte_of_a_model_that_knows_nothing_is_the_tokens_price(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -64,10 +64,11 @@ def train(arguments: argparse.Namespace) -> None:
 
     # 2 Model and optimizers, from the newest checkpoint where there is one
     vocabulary = len(AutoTokenizer.from_pretrained(arguments.tokenizer))
-    if arguments.start:
-        model = AutoModelForCausalLM.from_pretrained(arguments.start, dtype=torch.float32).to(device)
+    if arguments.initial_weights:
+        model = AutoModelForCausalLM.from_pretrained(arguments.initial_weights, dtype=torch.float32).to(device)
         if model.config.vocab_size != vocabulary:
-            raise RecipeError(f"--start: {arguments.start} has {model.config.vocab_size} tokens, --tokenizer {vocabulary}; give its own")
+            found = f"{arguments.initial_weights} has {model.config.vocab_size} tokens"
+            raise RecipeError(f"--initial-weights: {found}, --tokenizer {vocabulary}; give its own")
     else:
         model = new_model(size, vocabulary, max_positions=MAX_POSITIONS, seed=arguments.seed).to(device)
     # Compiled plain attention takes 0.7 of the time of a CPU's fused kernel at this length; a GPU's is the faster one there.
@@ -151,7 +152,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--size", choices=SIZES, default="cpu", help="shape of the model and of a step (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=8000, help="steps of the stable phase, all runs together (default: %(default)s)")
     parser.add_argument("--decay-steps", type=int, default=0, help="decay to zero in so many steps instead (default: stable phase)")
-    parser.add_argument("--start", type=Path, help="first weights: a finished model's folder, of any shape (default: random)")
+    parser.add_argument("--initial-weights", type=Path, help="first weights: a finished model's folder, of any shape (default: random)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop with a checkpoint after so long (default: never)")
     parser.add_argument("--warmup-steps", type=int, default=100, help="steps of linear warm-up (default: %(default)s)")
     parser.add_argument("--muon-rate", type=float, default=0.02, help="learning rate of the matrices (default: %(default)s)")

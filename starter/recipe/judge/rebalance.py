@@ -1,0 +1,46 @@
+"""Hard cases in balance for the last stage: true kinds in full, rare ones twice, and so many of each false kind that they are fewer.
+
+python -m recipe.judge.rebalance --hard hard/train.jsonl --out hard/rebalanced.jsonl
+"""
+
+import argparse
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipe.judge.make_hardcases import TRUE_KINDS
+from recipe.judge.pairs import LabelledPair, read_pairs, write_pairs
+
+MOST = {"compressed": 5_000, "neighbours": 1_500, "similar stranger": 1_500}
+MOST_FALSE = 1_300
+TWICE = frozenset({"copy", "passive", "hypernym", "lower bound"})
+
+
+def rebalanced(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
+    """The chosen pairs, shuffled."""
+    generator = random.Random(seed)
+    kinds: dict[str, list[LabelledPair]] = defaultdict(list)
+    for pair in pairs:
+        kinds[pair.source].append(pair)
+    chosen: list[LabelledPair] = []
+    for kind, members in kinds.items():
+        most = MOST.get(kind, len(members) if kind in TRUE_KINDS else MOST_FALSE)
+        chosen += generator.sample(members, min(most, len(members))) * (2 if kind in TWICE else 1)
+    generator.shuffle(chosen)
+    return chosen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hard", type=Path, required=True, help="train.jsonl of recipe.judge.make_hardcases")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    chosen = rebalanced(read_pairs(options.hard), options.seed)
+    write_pairs(options.out, chosen)
+    print(f"{len(chosen)} pairs, {sum(pair.source in TRUE_KINDS for pair in chosen) / len(chosen):.0%} true")
+
+
+if __name__ == "__main__":
+    main()
