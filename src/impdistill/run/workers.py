@@ -185,7 +185,7 @@ def _end_with_parent() -> None:
 
 def _picklable(error: Exception) -> Exception:
     """The error itself if it survives the way to the parent, which not every library's does."""
-    try:
+    try:  # our own bytes, made a moment ago in this process: nothing foreign is unpickled
         copy: Exception = pickle.loads(pickle.dumps(error))
     except Exception:  # whatever a foreign error's own pickling raises
         return RuntimeError(f"{type(error).__name__}: {error}")
