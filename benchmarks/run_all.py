@@ -31,7 +31,7 @@ PAGE = FOLDER.parent / "docs" / "performance.md"
 BENCHMARKS: dict[str, list[str]] = {
     "sampling": [],
     "neurologic": [],
-    "student": [],
+    "student": ["--sentences", "250"],  # of 1,000, four turns of three contestants are an hour
     "growth": [],
     "overlap": [],
     "judge": [],

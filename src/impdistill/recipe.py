@@ -170,6 +170,12 @@ class NumbersRecipe(Section):
     direction: Literal["y in x", "both"] = "y in x"
 
 
+class MentionsRecipe(Section):
+    """Every name and person that y mentions must be one of x's; for `both` also the reverse. English only."""
+
+    direction: Literal["y in x", "both"] = "y in x"
+
+
 class FluencyRecipe(Section):
     """P(fluent) >= threshold for x and y both. For small teachers, much of whose text is no English."""
 
@@ -188,7 +194,10 @@ class FiltersRecipe(Section):
     """A task's chain. A filter that is null is not applied."""
 
     length: LengthRecipe | None = LengthRecipe()
+    mood: bool = False
+    """Questions only with questions, statements only with statements."""
     numbers: NumbersRecipe | None = None
+    mentions: MentionsRecipe | None = None
     abstractiveness: AbstractivenessRecipe | None = None
     fluency: FluencyRecipe | None = None
     entailment: EntailmentRecipe | None = EntailmentRecipe()

@@ -10,7 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 
-from impdistill.filters import Abstractiveness, Candidates, Diversity, Entailment, Filter, Fluency, Length, Numbers, PairRule
+from impdistill.filters import (
+    Abstractiveness,
+    Candidates,
+    Diversity,
+    Entailment,
+    Filter,
+    Fluency,
+    Length,
+    Mentions,
+    Mood,
+    Numbers,
+    PairRule,
+)
+from impdistill.text.mentions import asks, mentions, supports
 from impdistill.text.numbers import numbers
 from impdistill.text.words import word_count, words
 
@@ -74,6 +87,10 @@ def passes(rule: Filter, x: str, y: str, forward: np.float32, backward: np.float
             return word_count(x) > 0 and bool(rule.minimum <= word_count(y) / word_count(x) < rule.maximum)
         case Numbers():
             return numbers(y) <= numbers(x) and (rule.direction == "y in x" or numbers(x) <= numbers(y))
+        case Mentions():
+            return supports(mentions(x), mentions(y)) and (rule.direction == "y in x" or supports(mentions(y), mentions(x)))
+        case Mood():
+            return asks(x) == asks(y)
         case Abstractiveness():
             return bool(max(ROUGE.score(x, y)["rougeL"].fmeasure, density(x, y)) <= rule.maximum)
         case Entailment():

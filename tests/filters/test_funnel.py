@@ -18,6 +18,8 @@ from impdistill.filters import (
     Filter,
     Fluency,
     Length,
+    Mentions,
+    Mood,
     Numbers,
     PairRule,
     run_block,
@@ -53,6 +55,8 @@ def chains(draw: st.DrawFn) -> dict[str, list[Filter]]:
     paraphrase: list[Filter] = [
         Length(0.8, 1.5),
         Numbers(draw(st.sampled_from(["y in x", "both"]))),
+        Mood(),
+        Mentions(draw(st.sampled_from(["y in x", "both"]))),
         Abstractiveness(0.6),
         Fluency(draw(THRESHOLDS)),
         Entailment(draw(THRESHOLDS), "both"),

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from impdistill.errors import RecipeError
-from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Length, Numbers, PairRule, Scores
+from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Length, Mentions, Mood, Numbers, PairRule, Scores
 
 
 def decide(rule: Filter, scores: Scores, pairs: list[list[int]], answers: dict[tuple[int, int], float] | None = None) -> list[bool]:
@@ -43,6 +43,18 @@ def test_numbers_in_both_directions() -> None:
     assert decide(Numbers("y in x"), scores, pairs) == [True, False, False, True, False]
     assert decide(Numbers("both"), scores, pairs) == [False] * 5
     assert decide(Numbers("both"), Scores(["Two cats.", "2 dogs."]), [[0, 1]]) == [True]
+
+
+def test_mentions_in_both_directions() -> None:
+    scores = Scores(["The mayor met Ann Lee.", "He met Lee.", "Lee met the mayor of Bonn.", "I met her."])
+    pairs = [[0, 1], [1, 0], [0, 2], [0, 3], [3, 3]]
+    assert decide(Mentions(), scores, pairs) == [True, False, False, False, True]
+    assert decide(Mentions("both"), scores, pairs) == [False, False, False, False, True]
+
+
+def test_mood_keeps_questions_with_questions() -> None:
+    scores = Scores(["You left.", "Did you leave?", "Did you go?", "You went."])
+    assert decide(Mood(), scores, [[0, 1], [1, 0], [1, 2], [0, 3]]) == [False, False, True, True]
 
 
 def test_abstractiveness_takes_the_larger_of_the_two_similarities() -> None:
@@ -105,6 +117,7 @@ def test_settings_hold_all_that_decides() -> None:
     [
         (lambda: Length(0.8, 0.8), "length: minimum 0.8 and maximum 0.8"),
         (lambda: Length(-1, 0.8), "0 <= minimum"),
+        (lambda: Mentions("x in y"), "mentions: direction 'x in y'"),  # type: ignore[arg-type]
         (lambda: Numbers("x in y"), "numbers: direction 'x in y'"),  # type: ignore[arg-type]
         (lambda: Abstractiveness(1.1), "abstractiveness: maximum 1.1"),
         (lambda: Entailment(90), "entailment: threshold 90"),

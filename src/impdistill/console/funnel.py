@@ -28,31 +28,30 @@ def short_counts(counts: Mapping[str, int]) -> str:
 
 
 def funnel_table(title: str, counts: Mapping[str, int], contexts: int) -> Table:
-    """The funnel of filter stages: a row a task and process, a column a reason. Every row sums: generated = kept + dropped.
+    """The funnel of filter stages: a column a task and process, a row a reason. Every column sums: generated = kept + dropped.
 
     Args:
         counts: keys `task/process/generated`, `task/process/kept` and `task/process/dropped/reason`.
         contexts: how many there were, for the yield of each.
     """
     reasons: Counter[str] = Counter()
-    rows: dict[tuple[str, str], Counter[str]] = {}
+    funnels: dict[tuple[str, str], Counter[str]] = {}
     for key, number in counts.items():
         parts = key.split("/")
         if len(parts) < 3 or parts[2] not in ("generated", "kept", "dropped"):
             continue
-        row = rows.setdefault((parts[0], parts[1]), Counter())
-        row["/".join(parts[2:])] += number
+        funnels.setdefault((parts[0], parts[1]), Counter())["/".join(parts[2:])] += number
         if parts[2] == "dropped":
             reasons[parts[3]] += number
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for name in ("task", "process"):
-        table.add_column(name)
-    for name in ("generated", *reasons, "kept", "per context"):
-        table.add_column(name if name in ("generated", "kept", "per context") else f"-{name}", justify="right")
-    for (task, process), row in rows.items():
-        per_context = f"{row['kept'] / contexts:.2f}" if contexts else "-"
-        dropped = [f"{row[f'dropped/{reason}']:,}" for reason in reasons]
-        table.add_row(task, process, f"{row['generated']:,}", *dropped, f"[bold]{row['kept']:,}[/bold]", per_context)
+    table.add_column("")
+    for task, process in funnels:
+        table.add_column(f"{task}\n{process}", justify="right", overflow="fold")
+    table.add_row("generated", *(f"{funnel['generated']:,}" for funnel in funnels.values()))
+    for reason, _ in reasons.most_common():
+        table.add_row(f"-{reason}", *(f"{funnel[f'dropped/{reason}']:,}" for funnel in funnels.values()))
+    table.add_row("kept", *(f"{funnel['kept']:,}" for funnel in funnels.values()), style="bold")
+    table.add_row("per context", *(f"{funnel['kept'] / contexts:.2f}" if contexts else "-" for funnel in funnels.values()))
     return table
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impdistill.errors import BenchmarkError
+from impdistill.text.mentions import name_spans
 from impdistill.text.numbers import numbers
 
 Kind = Literal["toxic", "identity", "personal", "unsupported"]
@@ -31,8 +32,6 @@ PERSONAL = {
     "account or identity number": r"(?<![\w.,])(?:\d{3}-\d{2}-\d{4}|(?:\d[ -]?){12,18}\d)(?![\w,])",
     "user name": r"(?<![\w@/.])@\w{2,}|\bu/\w{2,}",
 }
-NAME = re.compile(r"(?<=[a-z,;] )(?:[A-Z][\w'’-]*[a-z][\w'’-]*)(?: [A-Z][\w'’-]*[a-z][\w'’-]*)*")
-"""Capitalised words after a lower-case word or comma: names, with some false ones; a name that opens a sentence is not seen."""
 DIGITS = re.compile(r"\d[\d.,]*\d|\d")
 
 
@@ -162,7 +161,7 @@ def _find_unsupported(
 def _unsupported_names(source: str, output: str) -> list[Span]:
     """Spans of names of y of which x holds no word."""
     there = set(re.findall(r"\w+", source.lower()))
-    return [match.span() for match in NAME.finditer(output) if not there.intersection(re.findall(r"\w+", match.group().lower()))]
+    return [(start, end) for start, end in name_spans(output) if not there.intersection(re.findall(r"\w+", output[start:end].lower()))]
 
 
 def _unsupported_numbers(source: str, output: str) -> list[Span]:

@@ -11,6 +11,7 @@ from impdistill.filters.entailment import Entailment
 from impdistill.filters.fluency import Fluency
 from impdistill.filters.funnel import ContextOutcome, Decision, EntailmentJudge, Filter, FluencyCritic, TaskOutcome, run_block
 from impdistill.filters.length import Length
+from impdistill.filters.mentions import Mentions, Mood
 from impdistill.filters.numbers import Numbers
 from impdistill.filters.scores import Judged, Pairs, Scores
 from impdistill.filters.screen import Cutoff, Scorer, Screen, choose_cutoff, with_screen
@@ -30,6 +31,8 @@ __all__ = [
     "FluencyCritic",
     "Judged",
     "Length",
+    "Mentions",
+    "Mood",
     "Numbers",
     "PairRule",
     "Pairs",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from impdistill.errors import RunError
 from impdistill.filters import overlap
+from impdistill.text.mentions import Mentions, asks, mentions
 from impdistill.text.numbers import numbers
 from impdistill.text.words import word_count, words
 
@@ -77,6 +78,16 @@ class Scores:
     def numbers(self) -> tuple[frozenset[str], ...]:
         """The numbers named in each sentence."""
         return tuple(numbers(sentence) for sentence in self.sentences)
+
+    @cached_property
+    def mentions(self) -> tuple[Mentions, ...]:
+        """The names and persons of each sentence."""
+        return tuple(mentions(sentence) for sentence in self.sentences)
+
+    @cached_property
+    def questions(self) -> NDArray[np.bool_]:
+        """(n,), whether each sentence asks."""
+        return np.array([asks(sentence) for sentence in self.sentences], dtype=bool)
 
     def compression(self, pairs: Pairs) -> NDArray[np.float64]:
         """|y| / |x| of q pairs, (q,); infinite where x has no words."""

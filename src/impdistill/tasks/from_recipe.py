@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Fluency, Length, Numbers
+from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Fluency, Length, Mentions, Mood, Numbers
 from impdistill.recipe import FiltersRecipe, Interval, Recipe
 from impdistill.tasks.task import Group, Task
 
@@ -28,8 +28,12 @@ def _chain(filters: FiltersRecipe) -> tuple[Filter, ...]:
     chain: list[Filter] = []
     if filters.length is not None:
         chain.append(Length(filters.length.minimum, filters.length.maximum))
+    if filters.mood:
+        chain.append(Mood())
     if filters.numbers is not None:
         chain.append(Numbers(filters.numbers.direction))
+    if filters.mentions is not None:
+        chain.append(Mentions(filters.mentions.direction))
     if filters.abstractiveness is not None:
         chain.append(Abstractiveness(filters.abstractiveness.maximum))
     if filters.fluency is not None:
