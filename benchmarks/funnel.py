@@ -9,8 +9,8 @@ the same questions are also held against
   floor        pairs that the cheap filters leave, of which any algorithm that changes no decision must ask one direction at least
 
 Run: python benchmarks/funnel.py [--model starter:judge] [--pools FILE] [--teacher starter:teacher] [--count 200] [--answers DIR] [--smoke]
-FILE is a JSON list of objects with "sentences"; where it is not there, the teacher samples the pools and they are written to it. Without
-FILE, pools are made up. DIR keeps the plain algorithm's answers, so that a second call need not judge again.
+The teacher samples the pools. FILE keeps them, a JSON list of objects with "sentences"; where it is there, they are read from it. DIR
+keeps the plain algorithm's answers, so that a second call need not judge again.
 """
 
 from __future__ import annotations
@@ -119,8 +119,10 @@ def sampled_pools(model: str, count: int, device: str) -> list[dict[str, Any]]:
 def read_pools(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     count = 2 if arguments.smoke else arguments.count
     file: Path | None = arguments.pools
-    if file is None:
+    if arguments.smoke:
         return [made_up_pool(seed) for seed in range(count)]
+    if file is None:
+        return sampled_pools(arguments.teacher, count, arguments.device)
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(sampled_pools(arguments.teacher, count, arguments.device), ensure_ascii=False))
@@ -283,11 +285,12 @@ def measure(arguments: argparse.Namespace) -> None:
     if arguments.smoke:
         judge = judge or Judge.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
         lazily(contexts, judge)
+    source = f"from {arguments.pools.name}" if arguments.pools else f"by {arguments.teacher}"
     ratios = {"of the plain algorithm": round(share, 4), "of the ordered pairs alone": round(alone, 4)}
     most = max(rows, key=lambda row: row["asked"] / max(row["plain"], 1))
     result = Row(
         name="Funnel: questions to the judge",
-        conditions=f"{len(contexts)} pools, both tasks",
+        conditions=f"{len(contexts)} pools of {SAMPLES} {source}, both tasks",
         bar=BAR,
         bar_on="ratio",
         at_least=False,

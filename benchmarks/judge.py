@@ -3,7 +3,8 @@
 The ceiling is the model alone on the same number of unpadded tokens: rows of the mean length, ids ready, nothing else done. All
 contestants take turns, and ratios are of times taken in the same turn, so that other work on the machine weighs on all alike.
 
-Run: python benchmarks/judge.py [--model starter:judge] [--pairs 5000] [--texts FILE] [--dtype auto] [--rounds 5] [--smoke]
+Run: python benchmarks/judge.py [--model starter:judge] [--pairs 5000] [--texts FILE] [--teacher starter:teacher]
+       [--dtype auto] [--rounds 5] [--smoke]
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from funnel import SAMPLES, sampled_pools
 from impdistill.models.judge import Judge
 from impdistill.models.loading import resolve
 from made_up import made_judge
@@ -33,13 +35,17 @@ TEXTS = 400
 """Different texts that the pairs are made of: each occurs in several pairs, as in a pool."""
 
 
-def read_texts(path: Path | None) -> list[str]:
+def read_texts(path: Path | None, teacher: str, device: str, *, smoke: bool) -> list[str]:
+    """Of FILE, or else as the teacher writes them; made up in a smoke run."""
     if path is not None:
         pools: list[dict[str, Any]] = json.loads(path.read_text())
         return list(dict.fromkeys(sentence for pool in pools for sentence in pool["sentences"]))
-    rng = np.random.default_rng(0)
-    vocabulary = [f"w{number}" for number in range(300)]
-    return [" ".join(rng.choice(vocabulary, rng.integers(10, 46))).capitalize() + "." for _ in range(400)]
+    if smoke:
+        rng = np.random.default_rng(0)
+        vocabulary = [f"w{number}" for number in range(300)]
+        return [" ".join(rng.choice(vocabulary, rng.integers(10, 46))).capitalize() + "." for _ in range(TEXTS)]
+    pools = sampled_pools(teacher, -(-TEXTS // SAMPLES) + 2, device)
+    return list(dict.fromkeys(sentence for pool in pools for sentence in pool["sentences"] if sentence))
 
 
 def bare_forward(judge: Judge, tokens: int, length: int) -> Callable[[], None]:
@@ -66,6 +72,7 @@ def synchronise(judge: Judge) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="starter:judge")
+    parser.add_argument("--teacher", default="starter:teacher", help="writes the sentences where there is no FILE")
     parser.add_argument("--texts", type=Path, help='JSON list of objects with "sentences"')
     parser.add_argument("--pairs", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
@@ -84,7 +91,7 @@ def main() -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     judge = Judge.load(arguments.model, device=arguments.device, dtype=arguments.dtype, max_batch_tokens=arguments.max_batch_tokens)
-    texts = read_texts(arguments.texts)[:TEXTS]
+    texts = read_texts(arguments.texts, arguments.teacher, arguments.device, smoke=arguments.smoke)[:TEXTS]
     rng = np.random.default_rng(1)
     pairs: NDArray[np.int64] = rng.integers(0, len(texts), (arguments.pairs, 2))
     written = [(texts[a], texts[b]) for a, b in pairs]
@@ -162,7 +169,7 @@ def report(arguments: argparse.Namespace, judge: Judge, lengths: list[int], seco
     rows = [
         Row(
             name="Judge: share of the model's speed",
-            conditions=f"{len(lengths):,} pairs",
+            conditions=f"{len(lengths):,} pairs of {statistics.mean(lengths):.0f} tokens",
             bar=BARS["bare"],
             bar_on="share",
             unit="pairs/s",
@@ -174,7 +181,7 @@ def report(arguments: argparse.Namespace, judge: Judge, lengths: list[int], seco
         *(
             Row(
                 name=f"Judge beside {name}",
-                conditions=f"{len(lengths):,} pairs",
+                conditions=f"{len(lengths):,} pairs of {statistics.mean(lengths):.0f} tokens",
                 bar=BARS["CrossEncoder"],
                 bar_on="ratio",
                 unit="pairs/s",

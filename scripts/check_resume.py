@@ -23,7 +23,7 @@ from pathlib import Path
 
 SMALL = (
     "contexts.count=48",
-    "parallel.samples=32",
+    "parallel.samples=64",
     "self_distillation.contexts=24",
     "student.training.epochs=2",
     "numerics.contexts_per_block=4",

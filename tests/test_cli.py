@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from transformers import BertConfig, BertForMaskedLM
 
-from impdistill import Run, distill
+from impdistill import Run, cli, distill
 from impdistill.recipe import Recipe
+from tests.models.test_teacher import WORDS, llama, saved
+from tests.models.tiny_judges import bert, save
 
 pytestmark = pytest.mark.timeout(300)
 
 COMMAND = [sys.executable, "-c", "from impdistill.cli import main; main()"]
 
+PLAIN_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
+"""Before a command: permissions count, also for root."""
 
-def call(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*COMMAND, *arguments], input=text, capture_output=True, check=False, timeout=200)
+Refuser = Callable[..., str]
+
+
+def call(*arguments: str | bytes, text: bytes = b"", before: list[str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*(before or []), *COMMAND, *arguments], input=text, capture_output=True, check=False, timeout=200)
+
+
+@pytest.fixture
+def refused_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuser:
+    """Call the command line in this process, which spares the imports; returns the one line that a refused call prints."""
+
+    def refuse(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["impdistill", *arguments])
+        capsys.readouterr()  # what making models for the test has printed
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        lines = shown.err.strip().splitlines()
+        assert ended.value.code == 2, shown.err
+        assert len(lines) == 1, shown.err
+        assert lines[0].startswith("impdistill: ")
+        assert not shown.out
+        return lines[0]
+
+    return refuse
 
 
 def refused(result: subprocess.CompletedProcess[bytes]) -> str:
@@ -132,3 +162,166 @@ def test_a_live_process_locks_the_run_and_ctrl_c_ends_it(small_recipe: Recipe, t
     assert time.monotonic() - asked < 3
     assert process.returncode == 130
     assert "to go on" in said.decode()
+
+
+# What is typed
+
+
+def test_text_that_is_not_utf_8_is_one_line(finished: Run) -> None:
+    assert "TEXT is not UTF-8 (character 3)" in refused(call("rewrite", str(finished.path), "--as", "paraphrase", b"caf\xe9 is closed."))
+    assert "PREMISE is not UTF-8" in refused(call("judge", b"caf\xe9", "A place is closed."))
+
+
+def test_blank_sentences_are_refused_before_a_model_is_loaded(refused_here: Refuser) -> None:
+    assert "HYPOTHESIS is empty" in refused_here("judge", "It rained.", " ", "--model", "./absent")
+
+
+def test_a_name_too_long_for_a_file_is_one_line(refused_here: Refuser) -> None:
+    assert "File name too long" in refused_here("rewrite", "a" * 300, "--as", "paraphrase", "It rained.")
+    assert "File name too long" in refused_here("judge", "It rained.", "It snowed.", "--model", "a" * 300)
+
+
+@pytest.mark.parametrize("device", ["cuda:63", "meta", "gpu"])
+def test_a_device_that_is_not_here_is_one_line(refused_here: Refuser, small_models: dict[str, str], device: str) -> None:
+    assert device in refused_here("judge", "It rained.", "It snowed.", "--device", device, "--model", small_models["judge"])
+
+
+def test_dropped_pairs_are_in_no_group(refused_here: Refuser, finished: Run) -> None:
+    for dropped in (["--dropped"], ["--reason", "length"]):
+        assert "dropped pairs are in no group" in refused_here("inspect", str(finished.path), "--group", "paraphrase", *dropped)
+
+
+def test_inspect_shows_refused_sentences_as_such(finished: Run) -> None:
+    shown = call("inspect", str(finished.path), "--dropped").stdout.decode()
+    refusals = {reason for store in finished.filters(0).values() for key in store.counts() for reason in key.split("/dropped/")[1:]}
+    assert "length" in refusals
+    assert all(reason in shown for reason in refusals)
+    assert "refused as sentences before they were in a pair" in shown
+
+
+# Lines in, lines out
+
+
+def test_only_a_line_feed_ends_a_line(finished: Run) -> None:
+    lines = "The senator\u2028voted for\u0085the bill.\r\nThe patients\x0cwere\x1ctreated for two weeks.".encode()
+    written = call("rewrite", str(finished.path), "--as", "paraphrase", "--json", "-", text=lines)
+    assert written.returncode == 0, written.stderr.decode()
+    texts = [json.loads(line)["text"] for line in written.stdout.decode().removesuffix("\n").split("\n")]
+    assert texts == ["The senator\u2028voted for\u0085the bill.", "The patients\x0cwere\x1ctreated for two weeks."]
+
+
+def test_an_over_long_line_is_named_before_anything_is_rewritten(finished: Run) -> None:
+    lines = [b"The senator voted."] * 299 + [b"word " * 2000]
+    result = call("rewrite", str(finished.path), "--as", "paraphrase", "-", text=b"\n".join(lines) + b"\n")
+    assert "text 300 of 300 has" in refused(result)
+    assert result.stdout == b""
+
+
+# Models
+
+
+def test_models_that_lack_what_their_part_needs(refused_here: Refuser, small_recipe: Recipe, tmp_path: Path) -> None:
+    unnamed = save(tmp_path / "unnamed", *bert({0: "LABEL_0", 1: "LABEL_1"}))
+    assert "no entailment among them" in refused_here("judge", "It rained.", "It snowed.", "--model", unnamed)
+    weights = tmp_path / "unnamed" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "cut short or damaged" in refused_here("judge", "It rained.", "It snowed.", "--model", unnamed)
+    stopless = saved(tmp_path / "stopless", llama(), WORDS[:-1], eos_token="<end>")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(small_recipe.to_yaml(), encoding="utf-8")
+    out = str(tmp_path / "out")
+    assert "holds a full stop" in refused_here("run", str(recipe), "--out", out, "--quiet", "--set", f"teachers.0.model={stopless}")
+
+
+# The run's directory
+
+
+def test_a_run_of_another_recipe_is_not_touched(refused_here: Refuser, finished: Run) -> None:
+    arguments = ["run", str(finished.directory.recipe_path), "--out", str(finished.path), "--quiet", "--set", "seed=7"]
+    assert "holds a run of another recipe (seed" in refused_here(*arguments)
+
+
+def test_a_damaged_shard_is_named_and_repaired(refused_here: Refuser, finished: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(finished.path, copy)
+    shard = sorted(copy.glob("stages/parallel.0.news/*/*.parquet"))[0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    looser = ["--update", "--set", "tasks.summary.filters.entailment.threshold=0.15"]
+    arguments = ["run", str(copy / "recipe.yaml"), "--out", str(copy), "--quiet", *looser]
+    said = refused_here(*arguments)
+    assert shard.name in said
+    assert "--repair" in said
+    repaired = call(*arguments, "--repair")
+    assert repaired.returncode == 0, repaired.stderr.decode()
+
+
+def test_places_that_may_not_be_read_or_written_are_one_line(small_recipe: Recipe, small_models: dict[str, str], tmp_path: Path) -> None:
+    if PLAIN_USER and shutil.which(PLAIN_USER[0]) is None:
+        pytest.skip("root may read everything here: needs setpriv")
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(small_recipe.to_yaml(), encoding="utf-8")
+    judge = tmp_path / "judge"
+    shutil.copytree(small_models["judge"], judge)
+    (judge / "model.safetensors").chmod(0)
+    locked.chmod(0)
+    try:
+        made = call("run", str(recipe), "--out", str(locked / "run"), before=PLAIN_USER)
+        status = call("status", str(locked / "run"), before=PLAIN_USER)
+        judged = call("judge", "It rained.", "It snowed.", "--model", str(judge), before=PLAIN_USER)
+    finally:
+        locked.chmod(0o700)
+    assert f"{locked / 'run'}" in refused(made)
+    assert "Permission denied" in refused(made)
+    assert "Permission denied; give a path that you may read" in refused(status)
+    assert "Permission denied" in refused(judged)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_nobody_can_write_is_one_line(finished: Run) -> None:
+    for arguments in (["rewrite", str(finished.path), "--as", "paraphrase", "The senator voted."], ["recipe", "starter"]):
+        with Path("/dev/full").open("wb") as full:
+            result = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, check=False, timeout=200)
+        said = refused(subprocess.CompletedProcess(arguments, result.returncode, b"", result.stderr))
+        assert said == f"impdistill: standard output: {os.strerror(errno.ENOSPC)}; free some space and run it again"
+
+
+def test_a_full_disk_is_one_line(small_recipe: Recipe, tmp_path: Path) -> None:
+    """A disk of 32 KiB, which only this test's process sees."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=32k none "$0" && exec "$@"', str(disk)]
+    if shutil.which("unshare") is None or subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a disk of its own: may not mount one here")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(small_recipe.to_yaml(), encoding="utf-8")
+    said = refused(call("run", str(recipe), "--out", str(disk / "run"), "--quiet", before=mounted))
+    assert f"cannot write {disk}" in said
+    assert "No space left on device; free some space" in said
+
+
+def test_ctrl_c_while_torch_is_imported_says_how_to_go_on(tmp_path: Path) -> None:
+    announcing = """
+import sys
+class Announcing:
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            print("importing torch", file=sys.stderr, flush=True)
+sys.meta_path.insert(0, Announcing())
+from impdistill.cli import main
+main()
+"""
+    arguments = ["run", "starter", "--out", str(tmp_path / "out")]
+    with subprocess.Popen([sys.executable, "-c", announcing, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"importing torch\n"
+        process.send_signal(signal.SIGINT)
+        asked = time.monotonic()
+        said = process.stderr.read().decode()
+        process.wait(timeout=20)
+    assert time.monotonic() - asked < 5
+    assert process.returncode == 130, said
+    assert said.strip() == f"Stopped. Nothing finished is lost; to go on: impdistill run starter --out {tmp_path / 'out'}"

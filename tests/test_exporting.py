@@ -42,8 +42,8 @@ def measure(run: Run) -> None:
     evaluations = [evaluate(system, BENCHMARK, [rouge, compression], resamples=20) for system in [*systems, Copy()]]
     write_results(evaluations, run.path / "evaluation")
     groups = [group for task in tasks_of(small_recipe()) for group in task.groups]
-    control = measure_control(Shortener(), groups, BENCHMARK.sources, resamples=20)
-    write_control([(f"{run.path}@{round_}", "bench", control) for round_ in (0, 1)], run.path / "evaluation")
+    controls = [measure_control(Shortener(), groups, BENCHMARK.sources, resamples=20, version=version) for version in versions]
+    write_control([(f"{run.path}@{round_}", "bench", control) for round_, control in enumerate(controls)], run.path / "evaluation")
 
 
 def section_of(card: Path, title: str) -> list[list[str]]:
@@ -80,6 +80,19 @@ def test_figures_of_another_model_are_not_taken(run: Run, tmp_path: Path) -> Non
     (run.student_folder(1).path / "config.json").write_text('{"round": "trained anew"}', encoding="utf-8")
     card = (export_run(run, tmp_path / "out")["model"] / "README.md").read_text(encoding="utf-8")
     assert "## Metrics" not in card
+
+
+def test_control_of_other_weights_is_not_taken(run: Run, tmp_path: Path) -> None:
+    """Its student has been trained anew since, and evaluated in part: control.json tells of the old weights under the same name."""
+    measure(run)
+    stale = (run.path / "evaluation" / "control.json").read_bytes()
+    (run.student_folder(1).path / "config.json").write_text('{"round": "trained anew"}', encoding="utf-8")
+    measure(run)
+    assert "all groups" in (export_run(run, tmp_path / "new")["model"] / "README.md").read_text(encoding="utf-8")
+    (run.path / "evaluation" / "control.json").write_bytes(stale)
+    card = (export_run(run, tmp_path / "out")["model"] / "README.md").read_text(encoding="utf-8")
+    assert "student, short-abstractive" in card
+    assert "all groups" not in card
 
 
 def test_quality_comes_from_the_runs_report(run: Run, tmp_path: Path) -> None:

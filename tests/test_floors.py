@@ -14,6 +14,7 @@ FLOORS = {
     "text": 1,
     "models": 2,
     "recipe": 2,
+    "recipe_fields": 2,
     "recipe_source": 2,
     "recipes": 2,
     "run": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import runpy
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -12,11 +13,11 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from impdistill import Group, PairRule, Run, Task, distill, plan
-from impdistill.errors import DamagedShardError, MismatchError, RunError, StorageError
+from impdistill import Run, distill, plan
+from impdistill.errors import DamagedShardError, MismatchError, RecipeError, RunError, StorageError
 from impdistill.exporting import export_run
-from impdistill.filters import Entailment, Length
 from impdistill.recipe import Recipe
+from impdistill.run import StageStore
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,6 +54,11 @@ def test_every_candidate_is_accounted_for(finished: Run) -> None:
             rows = store.read("pairs").to_pylist()
             kept = Counter((row["task"], row["process"]) for row in rows if row["reason"] is None)
             assert {key: counts.get(f"{key[0]}/{key[1]}/kept", 0) for key in kept} == dict(kept)
+        facts = finished.dataset(round_).facts()
+        kept_of_all = sum(
+            count for store in finished.filters(round_).values() for key, count in store.counts().items() if key.endswith("/kept")
+        )
+        assert kept_of_all == facts["pairs"] + facts["outside_groups"] + facts["capped"]
 
 
 def test_pairs_are_what_the_recipe_calls_good(finished: Run) -> None:
@@ -91,53 +97,149 @@ def test_again_does_nothing(finished: Run, small_recipe: Recipe) -> None:
     assert outcome(finished.path) == before
 
 
-def test_a_changed_threshold_reruns_filtering_and_what_follows(finished: Run, small_recipe: Recipe, run_copy: Path) -> None:
-    stricter = changed(small_recipe, "tasks.summary.filters.entailment.threshold=0.4")
-    states = {stage.name: stage.state for stage in plan(stricter, run_copy)}
+@pytest.fixture(scope="module")
+def stricter(small_recipe: Recipe) -> Recipe:
+    return changed(small_recipe, "tasks.summary.filters.entailment.threshold=0.4", "self_distillation.rounds=0")
+
+
+@pytest.fixture(scope="module")
+def strictly_kept(finished: Run, stricter: Recipe, tmp_path_factory: pytest.TempPathFactory) -> set[tuple[object, ...]]:
+    """What the stricter recipe keeps with every question asked anew."""
+    path = Path(shutil.copytree(finished.path, tmp_path_factory.mktemp("stricter") / "run"))
+    for stage in path.glob("stages/filter.*"):
+        shutil.rmtree(stage)
+    run = distill(stricter, path, update=True)
+    assert all(store.counts()["questions/recorded"] == 0 for store in run.filters(0).values())
+    return kept_pairs(run)
+
+
+def kept_pairs(run: Run) -> set[tuple[object, ...]]:
+    return {(pair.domain, pair.context, pair.process, pair.group, pair.x, pair.y) for pair in run.pairs(0)}
+
+
+def test_a_changed_threshold_reruns_filtering_and_what_follows(
+    small_recipe: Recipe, run_copy: Path, stricter: Recipe, strictly_kept: set[tuple[object, ...]]
+) -> None:
+    both_rounds = changed(stricter, "self_distillation.rounds=1")
+    states = {stage.name: stage.state for stage in plan(both_rounds, run_copy)}
     assert {name for name, state in states.items() if state == "done"} == {
         name for name in states if name.split(".")[0] in ("contexts", "sequential", "parallel", "sources")
     }
     with pytest.raises(MismatchError, match=r"tasks\.summary\.filters\.entailment\.threshold: 0\.2 -> 0\.4"):
-        distill(stricter, run_copy)
+        distill(both_rounds, run_copy)
     updated = distill(stricter, run_copy, update=True)
-    kept = {(pair.x, pair.y) for pair in updated.pairs(0) if pair.task == "summary"}
-    assert kept <= {(pair.x, pair.y) for pair in finished.pairs(0)} or kept
-    assert all(pair.entailment is not None and pair.entailment >= 0.4 for pair in updated.pairs(0) if pair.task == "summary")
+    assert kept_pairs(updated) == strictly_kept
+    assert sum(store.counts()["questions/recorded"] for store in updated.filters(0).values()) > 0
+    summaries = [pair for pair in updated.pairs(0) if pair.task == "summary"]
+    assert summaries
+    assert all(pair.entailment is not None and pair.entailment >= 0.4 for pair in summaries)
 
 
 @pytest.mark.parametrize("overrides", [["execution.blocks_per_shard=3"], ["execution.workers=2"], ["execution.overlap=true"]])
 def test_schedule_does_not_matter(finished: Run, small_recipe: Recipe, tmp_path: Path, overrides: list[str]) -> None:
     again = distill(changed(small_recipe, *overrides), tmp_path / "again")
     assert outcome(again.path) == outcome(finished.path)
+    assert tokens(again) == tokens(finished)
 
 
-def test_a_damaged_shard_is_named_and_repaired(finished: Run, small_recipe: Recipe, run_copy: Path) -> None:
-    shard = sorted(run_copy.glob("stages/filter.0.news/*/pairs*.parquet"))[0]
-    shard.write_bytes(shard.read_bytes()[:-7])
-    for folder in (run_copy / "stages").glob("dataset.0/*/"):
-        shutil.rmtree(folder / "content")
-        (folder / "manifest.json").unlink()
-    with pytest.raises(DamagedShardError, match="--repair"):
+@pytest.mark.parametrize(
+    ("pattern", "again"),
+    [
+        ("filter.0.news/*/pairs*.parquet", "dataset.0"),
+        ("filter.0.news/*/00*.json", None),
+        ("parallel.0.news/*/00*.json", None),
+        ("dataset.0/*/manifest.json", "student.0"),
+        ("dataset.0/*/content/data/train*.parquet", "student.0"),
+        ("student.0/*/content/model.safetensors", None),
+    ],
+)
+def test_damage_is_named_and_repaired(finished: Run, small_recipe: Recipe, run_copy: Path, pattern: str, again: str | None) -> None:
+    damaged = sorted(run_copy.glob(f"stages/{pattern}"))[0]
+    content = damaged.read_bytes()
+    if damaged.suffix == ".safetensors":
+        damaged.write_bytes(content[:-7] + bytes([content[-7] ^ 1]) + content[-6:])
+    else:
+        damaged.write_bytes(content[:-7])
+    if again is not None:  # what would read the damaged file is to be made again
+        for folder in (run_copy / "stages" / again).glob("*/"):
+            shutil.rmtree(folder / "content")
+            (folder / "manifest.json").unlink()
+    with pytest.raises(DamagedShardError, match=rf"{damaged.name}: .*--repair"):
         distill(small_recipe, run_copy)
     repaired = distill(small_recipe, run_copy, repair=True)
     assert outcome(repaired.path) == outcome(finished.path)
 
 
-def asks_nothing(x: str, y: str) -> bool:
-    return "?" not in y
+@pytest.mark.parametrize("pattern", ["dataset.1/*/content/data/train*.parquet", "student.1/*/content/model.safetensors"])
+def test_no_damaged_outcome_is_handed_out(run_copy: Path, pattern: str) -> None:
+    [damaged] = run_copy.glob(f"stages/{pattern}")
+    content = damaged.read_bytes()
+    damaged.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    run = Run.open(run_copy)
+    with pytest.raises(
+        DamagedShardError, match=rf"{damaged.name}: its checksum differs.*--repair to rebuild stage {pattern[:9].rstrip('/')}"
+    ):
+        run.student() if pattern.startswith("student") else list(run.pairs())
 
 
-def test_a_task_of_ones_own(small_recipe: Recipe, tmp_path: Path) -> None:
-    headline = Task(
-        "headline",
-        filters=(Length(0.0, 0.7), PairRule("question", asks_nothing), Entailment(0.3)),
-        groups=(Group("headline", "Write a headline for the given sentence: "),),
-    )
-    run = distill(changed(small_recipe, "self_distillation.rounds=0", "sequential.outputs=0"), tmp_path / "run", tasks=[headline])
+def test_damage_in_a_superseded_version_only_costs_questions(
+    run_copy: Path, stricter: Recipe, strictly_kept: set[tuple[object, ...]]
+) -> None:
+    for pattern in ("news/*/scores-000000-000000.parquet", "news/*/000001-000001.json", "biomedical/*/stage.json"):
+        [path] = run_copy.glob(f"stages/filter.0.{pattern}")
+        path.write_bytes(path.read_bytes()[:-7])
+    updated = distill(stricter, run_copy, update=True)
+    assert kept_pairs(updated) == strictly_kept
+    assert sum(store.counts()["questions/recorded"] for store in updated.filters(0).values()) == 0
+
+
+def test_a_recipe_of_an_older_version_is_the_same_recipe(small_recipe: Recipe, run_copy: Path) -> None:
+    written = yaml.safe_load((run_copy / "recipe.yaml").read_text(encoding="utf-8"))
+    del written["tasks"]["summary"]["filters"]["mood"]
+    (run_copy / "recipe.yaml").write_text(yaml.safe_dump(written), encoding="utf-8")
+    assert outcome(distill(small_recipe, run_copy).path)
+    with pytest.raises(MismatchError, match=r"\(seed: 0 -> 1\)"):
+        distill(changed(small_recipe, "seed=1"), run_copy)
+    (run_copy / "recipe.yaml").write_text("[", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"recipe\.yaml: not YAML"):
+        distill(small_recipe, run_copy)
+
+
+def tokens(run: Run) -> dict[str, int | None]:
+    writing = ("contexts", "parallel", "sequential", "sources", "rewrites")
+    return {stage.stage: stage.counts.get("tokens") for stage in run.status() if stage.stage.split(".")[0] in writing}
+
+
+def test_every_stage_in_which_a_model_writes_counts_its_tokens(finished: Run) -> None:
+    found = tokens(finished)
+    assert {stage.split(".")[0] for stage in found} >= {"contexts", "parallel", "sources", "rewrites"}
+    assert all(found.values())
+    for stage, table, column in (("parallel.0.news", "pools", "sentences"), ("rewrites.1.news", "rewrites", "outputs")):
+        store = finished.directory.current_stage(stage)
+        assert isinstance(store, StageStore)
+        words = sum(len(text.split()) for texts in store.read(table)[column].to_pylist() for text in texts)
+        assert words < (found[stage] or 0) < 8 * words
+
+
+def test_the_docs_example_of_a_task_of_ones_own(
+    small_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it stands in the docs, but for the models and the number of contexts."""
+    load = Recipe.load
+    more = ("contexts.count=16", "parallel.samples=48")  # its thresholds are higher than the small recipe's
+    small = changed(small_recipe, "self_distillation.rounds=0", "sequential.outputs=0", *more, "student.training.max_steps=8")
+    monkeypatch.setattr(Recipe, "load", lambda source, *overrides: small if source == "starter" else load(source, *overrides))
+    monkeypatch.chdir(tmp_path)
+    example = Path(__file__).resolve().parents[1] / "docs" / "examples" / "headlines.py"
+    runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out.startswith("['")
+    run = Run.open("runs/headlines")
     pairs = list(run.pairs())
     assert pairs
     assert {pair.group for pair in pairs} == {"headline"}
-    assert not any("?" in pair.y for pair in pairs)
+    assert not [pair for pair in pairs if pair.y.split()[0] in ("He", "She", "It", "They", "This")]
+    reasons = {key.rpartition("/")[2] for store in run.filters(0).values() for key in store.counts() if "/dropped/" in key}
+    assert "pronoun" in reasons
     assert run.student().groups == ("headline",)
 
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from impdistill.errors import RecipeError
+from impdistill.generate.prefixes import RULES
 from impdistill.recipe import Recipe, TeacherRecipe
+from impdistill.recipe_fields import PREFIX_RULES
 from impdistill.recipe_source import packaged_recipes
 
 NEWS = {"teachers": [{"domain": "news", "model": "gpt2", "prefix": "news"}]}
+THREE = [{"domain": name, "model": "m"} for name in ("a", "b", "c")]
+
+
+def group_between(axis: str, bounds: list[float]) -> dict[str, object]:
+    return {"tasks": {"summary": {"groups": {"one": {"instruction": "Shorten: ", axis: bounds}}}}}
+
+
+def test_as_many_contexts_as_teachers_are_enough() -> None:
+    recipe = Recipe.load({"teachers": THREE, "contexts": {"count": 3}, "self_distillation": {"rounds": 0, "contexts": 1}})
+    assert set(recipe.contexts_of(3).values()) == {1}
+
+
+def test_the_prefix_rules_are_those_that_there_are() -> None:
+    assert set(PREFIX_RULES) == set(RULES)
 
 
 @pytest.mark.parametrize("name", packaged_recipes())
@@ -75,10 +92,28 @@ def test_what_is_left_out_keeps_its_default() -> None:
         ({"sequential": {"outputs": 50}}, "sequential: outputs"),
         ({"seed": "x"}, "seed"),
         ({"tasks": {"headline": {}}}, "tasks.headline.groups"),
+        ({"sequential": {"neurologic": {"min_new_tokens": 70}}}, "sequential.neurologic: min_new_tokens .70. is above max_new_tokens"),
+        ({"teachers": [{"domain": "a", "model": "m", "prefix": "sports"}]}, "teachers.0.prefix: no such rule; use news, .*found 'sports'"),
+        ({"teachers": [{"domain": "my_domain", "model": "m"}]}, "teachers.0.domain: "),
+        (
+            {"self_distillation": {"decoding": {"beams": 4, "sampling": {}}}},
+            "self_distillation.decoding: beams .4. and sampling exclude each other",
+        ),
+        ({"tasks": {"summary": {"filters": {"length": {"minimum": 0.8}}}}}, "tasks.summary.filters.length: no pair is at least 0.8"),
+        (group_between("compression", [0.8, 0.5]), "tasks.summary.groups.one.compression: the interval from 0.8 to 0.5 is empty"),
+        (group_between("similarity", [0.5, 0.5]), "tasks.summary.groups.one.similarity: the interval from 0.5 to 0.5 is empty"),
+        (group_between("similarity", [math.nan, 1]), "tasks.summary.groups.one.similarity.0: .*finite"),
+        ({"student": {"training": {"learning_rate": math.inf}}}, "student.training.learning_rate: .*finite"),
+        ({"sequential": {"forbidden": ["fine", " "]}}, "sequential.forbidden.1: "),
+        (
+            {"teachers": THREE, "contexts": {"count": 1}},
+            "contexts.count: 1 leaves none for .*; give at least one context a teacher",
+        ),
+        ({"teachers": THREE, "self_distillation": {"contexts": 2}}, "self_distillation.contexts: 2 leaves none for "),
     ],
 )
 def test_mistakes_are_one_line_naming_the_path(change: dict[str, object], message: str) -> None:
-    with pytest.raises(RecipeError, match=message.split("(")[0]) as caught:
+    with pytest.raises(RecipeError, match=f"^recipe: .*{message.split('(')[0]}") as caught:
         Recipe.load({**NEWS, **change})
     assert "\n" not in str(caught.value)
 
@@ -98,6 +133,11 @@ def test_unreadable_recipes(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [1\n", encoding="utf-8")
     with pytest.raises(RecipeError, match="not YAML"):
         Recipe.load(tmp_path / "broken.yaml")
+    (tmp_path / "date.yaml").write_text("name: 2024-02-30\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"date\.yaml: not YAML: day is out of range"):
+        Recipe.load(tmp_path / "date.yaml")
+    with pytest.raises(RecipeError, match=r"--set name=2024-02-30: the value is not YAML: day is out of range"):
+        Recipe.load(NEWS, ["name=2024-02-30"])
     (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
     with pytest.raises(RecipeError, match="UTF-8"):
         Recipe.load(tmp_path / "latin.yaml")

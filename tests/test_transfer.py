@@ -195,14 +195,19 @@ def test_what_finetune_writes_is_a_system_of_evaluate(base: Path, tmp_path: Path
 
 def test_transfer_ends_with_its_table(base: Path, student: Path, tmp_path: Path) -> None:
     training, test = write(tmp_path / "train.jsonl", human(40)), write(tmp_path / "test.jsonl", human(4, first=100))
+    single = human(2, first=110)
+    several = write(tmp_path / "several.jsonl", Benchmark("s", "s", single.sources, tuple((y, "A cat.") for (y,) in single.references)))
     settings = [part for setting in [*SETTINGS, "max_target_tokens=24", "max_steps=2"] for part in ("--set", setting)]
-    arguments = ["transfer", str(student), "--on", str(training), "--test", str(test), "--as", "short", "--resamples", "20"]
+    arguments = ["transfer", str(student), "--on", str(training), "--test", str(test), "--test", str(several), "--as", "short"]
+    arguments += ["--resamples", "20"]
     arguments += ["--out", str(tmp_path / "out"), "--device", "cpu", *settings]
     shown = " ".join(call(*arguments, "--base", str(base)).output.split())
     for row in ("copy", "lead:0.79", "in-domain", "ours only", "ours + 0.5", "ours + all"):
         assert row in shown
     rows = {row["variant"]: row for row in json.loads((tmp_path / "out" / "table.json").read_bytes())}
-    pairs = human_pairs(human(40), without=[human(4, first=100)])
+    assert [one["benchmark"] for one in rows["human"]["benchmarks"]] == ["several"]
+    assert [one["benchmark"] for one in rows["ours only"]["benchmarks"]] == ["test", "several"]
+    pairs = human_pairs(human(40), without=[human(4, first=100), single])
     assert [rows[name]["pairs"] for name in ("in-domain", "ours only", "ours + 0.5", "ours + all")] == [
         len(pairs.train),
         0,

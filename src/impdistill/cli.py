@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from impdistill import __version__
 from impdistill.console import evaluation, finetuning, proximity
-from impdistill.errors import ImpdistillError, TextError
+from impdistill.errors import ImpdistillError, RunError
 
 app = typer.Typer(
     name="impdistill",
@@ -53,13 +55,54 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cu
 def main() -> None:
     """Entry point: errors that have a cause outside the code are one line on stderr and exit code 2."""
     try:
-        app()
+        _run_app()
     except ImpdistillError as error:
-        error_console.print(f"impdistill: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (`| head`)
+        _close_output()  # the reader of our output has gone (`| head`)
         sys.exit(0)
+    except OSError as error:
+        _refuse(_what_failed(error))
+
+
+def _run_app() -> None:
+    try:
+        app()
+    except SystemExit:
+        sys.stdout.flush()  # while a full disk can still be reported as other errors are
+        raise
+
+
+def _refuse(message: str) -> NoReturn:
+    error_console.print(f"impdistill: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    _close_output()
+    sys.exit(2)
+
+
+def _close_output() -> None:
+    """What standard output has not taken it will not take at exit either: let it go nowhere, or the interpreter complains."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_OS_FIXES = {
+    errno.EACCES: "give a path that you may read and write",
+    errno.EPERM: "give a path that you may read and write",
+    errno.EROFS: "give a path that you may write",
+    errno.ENOSPC: "free some space and run it again",
+    errno.EDQUOT: "free some of your quota and run it again",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
+
+
+def _what_failed(error: OSError) -> str:
+    """The file, what the system says of it, and what to do."""
+    name = "standard output" if error.filename is None and error.errno == errno.ENOSPC else error.filename
+    fix = _OS_FIXES.get(error.errno or 0)
+    return "".join([f"{name}: " if name else "", error.strerror or str(error), f"; {fix}" if fix else ""])
 
 
 @app.callback(invoke_without_command=True)
@@ -87,19 +130,20 @@ def run(
 
     Safe to interrupt at any moment: the same command goes on where it stopped.
     """
-    from impdistill.console.progress import RunProgress
-    from impdistill.console.summary import print_summary
-    from impdistill.pipeline import distill
-    from impdistill.recipe import Recipe
     from impdistill.run.interrupt import EXIT_CODE, ending_promptly
 
-    execution = [f"execution.{name}={value}" for name, value in (("workers", workers), ("device", device)) if value is not None]
-    loaded = Recipe.load(recipe, [*(overrides or ()), *execution])
-    progress = RunProgress(Console(quiet=quiet))
     farewell = f"Stopped. Nothing finished is lost; to go on: {shlex.join(['impdistill', *sys.argv[1:]])}"
     try:
-        with ending_promptly(farewell), progress:
-            finished = distill(loaded, out, update=update, repair=repair, observer=progress)
+        with ending_promptly(farewell):  # before the seconds that torch takes to be imported
+            from impdistill.console.progress import RunProgress
+            from impdistill.console.summary import print_summary
+            from impdistill.pipeline import distill
+            from impdistill.recipe import Recipe
+
+            execution = [f"execution.{name}={value}" for name, value in (("workers", workers), ("device", device)) if value is not None]
+            loaded = Recipe.load(recipe, [*(overrides or ()), *execution])
+            with RunProgress(Console(quiet=quiet)) as progress:
+                finished = distill(loaded, out, update=update, repair=repair, observer=progress)
     except KeyboardInterrupt:
         error_console.print(farewell, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_CODE) from None
@@ -145,13 +189,16 @@ def inspect(
     from impdistill.console.pairs import print_pairs
     from impdistill.outcome import Run
 
+    dropped = dropped or reason is not None
+    if dropped and group is not None:
+        raise RunError("--group: dropped pairs are in no group; give --group alone, or --dropped or --reason without it")
     opened = Run.open(run)
     print_pairs(
         opened,
         out_console,
         round_=round_,
         group=group,
-        dropped=dropped or reason is not None,
+        dropped=dropped,
         reason=reason,
         number=number,
         seed=seed,
@@ -169,11 +216,9 @@ def rewrite(
     device: DeviceOption = "auto",
 ) -> None:
     """Rewrite sentences with a trained student: one line out for each line in, in order."""
-    from impdistill.console.rewriting import lines_of, load_student, rewritten
+    from impdistill.console.rewriting import lines_of, load_student, rewritten, sentence_argument
 
-    texts = lines_of(sys.stdin.buffer.read()) if text == "-" else [text]
-    if text != "-" and not text.strip():
-        raise TextError("TEXT is empty; give a sentence, or - to read one a line from standard input")
+    texts = lines_of(sys.stdin.buffer.read()) if text == "-" else [sentence_argument("TEXT", text)]
     student = load_student(model, round_, device)
     for line in rewritten(student, texts, group, beams, as_json):
         print(line)
@@ -187,8 +232,10 @@ def judge(
     device: DeviceOption = "auto",
 ) -> None:
     """Print the three probabilities: does PREMISE entail HYPOTHESIS, leave it open, or contradict it?"""
+    from impdistill.console.rewriting import sentence_argument
     from impdistill.models.judge import Judge
 
+    premise, hypothesis = sentence_argument("PREMISE", premise), sentence_argument("HYPOTHESIS", hypothesis)
     probabilities = Judge.load(model, device=device).probabilities([premise], [hypothesis])[0]
     for name, probability in zip(("entailment", "neutral", "contradiction"), probabilities, strict=True):
         out_console.print(f"{name:<14} {probability:.4f}", highlight=False)

@@ -88,9 +88,8 @@ def measured_of(results: Mapping[str, Sequence[Mapping[str, Any]]], version: str
             found += [
                 MetricFacts(where, name, score["name"], score["value"], score["low"], score["high"], score["digits"]) for score in scores
             ]
-        specs = {one["system"].rpartition(" ")[0] for one in ours}
         for record in results["control"]:
-            if record["system"] in specs:
+            if record.get("version") == version:
                 found += _control(record)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BenchmarkError(f"results.json: not what `impdistill evaluate` writes ({error!r}); run it again into that folder") from error

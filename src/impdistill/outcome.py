@@ -12,7 +12,7 @@ from impdistill.errors import RunError
 from impdistill.filters import Cutoff
 from impdistill.models.student import Student
 from impdistill.recipe import Recipe
-from impdistill.run import FolderStage, RunDirectory, StageProgress, StageStore
+from impdistill.run import FolderStage, Holder, RunDirectory, RunLock, StageProgress, StageStore
 from impdistill.stages.step import stage_name
 
 
@@ -77,7 +77,12 @@ class Run:
         return self.directory.status()
 
     def dataset(self, round_: int | None = None) -> FolderStage:
-        """The dataset D of a round: 0 is D0, made from the teachers alone; None is the last one that is done."""
+        """The dataset D of a round: 0 is D0, made from the teachers alone; None is the last one that is done.
+
+        Raises:
+            RunError: it is not done.
+            DamagedShardError: a file of it is not what was written; the first call looks at all of them.
+        """
         return self._folder("dataset", round_)
 
     def pairs(self, round_: int | None = None) -> Iterator[Pair]:
@@ -108,6 +113,32 @@ class Run:
                 stores[teacher.domain] = stage
         return stores
 
+    def contexts(self, round_: int) -> int:
+        """How many contexts the filters of a round are done with, those after which no sentence was worth a candidate among them."""
+        number = 0
+        for domain, store in self.filters(round_).items():
+            name = stage_name("contexts", round_, domain)
+            if self.directory.current(name) is None:  # a run that begins with candidates
+                number += store.counts().get("contexts", 0)
+                continue
+            contexts = self.directory.current_stage(name)
+            assert isinstance(contexts, StageStore)
+            number += contexts.counts(blocks=set(store.complete_blocks())).get("accepted", 0)
+        return number
+
+    def notes(self) -> dict[str, list[str]]:
+        """Stage -> what its blocks noted: batches halved for want of memory, pairs cut to what the judge reads. Others are left out."""
+        found = {}
+        for progress in self.status():
+            stage = self.directory.current_stage(progress.stage)
+            if isinstance(stage, StageStore) and (notes := stage.notes()):
+                found[progress.stage] = notes
+        return found
+
+    def holder(self) -> Holder | None:
+        """The process that works on it now; None if nobody does."""
+        return RunLock.holder(self.path)
+
     def cutoffs(self, round_: int) -> dict[str, dict[str, Cutoff]]:
         """Domain -> task -> where the screen of a cascade cuts in a round, and what it may lose; empty without a cascade."""
         found = {}
@@ -126,6 +157,6 @@ class Run:
             if self.directory.current(name) is not None:
                 stage = self.directory.current_stage(name)
                 if isinstance(stage, FolderStage) and stage.is_done():
-                    return stage
+                    return self.directory.intact(stage)
         which = "no" if round_ is None else f"no round-{round_}"
         raise RunError(f"{self.path}: {which} {what} is finished yet; see `impdistill status {self.path}`, and run again to go on")

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import yaml
-
-from impdistill.errors import MismatchError
+from impdistill import recipe_source
+from impdistill.errors import MismatchError, RecipeError
 from impdistill.outcome import Run
 from impdistill.recipe import Recipe, TeacherRecipe
 from impdistill.run import JSON, PlannedStage, RunDirectory, StageStore, StageWork, recipe_difference, run_blocks, run_overlapping
@@ -126,12 +125,14 @@ def plan(recipe: Recipe, out: str | Path, *, tasks: Sequence[Task] | None = None
 def repair_run(run: RunDirectory) -> list[str]:
     """Discard every damaged shard and folder of the current stages; the next run makes just those. Returns what was discarded."""
     discarded = []
-    for progress in run.status():
-        stage = run.current_stage(progress.stage)
+    for name in run.stage_names():
+        if run.current(name) is None:
+            continue
+        stage = run.current_stage(name)
         if isinstance(stage, StageStore):
-            discarded += [f"{progress.stage}: {shard}" for shard in stage.repair()]
+            discarded += [f"{name}: {shard}" for shard in stage.repair()]
         elif stage.repair():
-            discarded.append(progress.stage)
+            discarded.append(name)
     return discarded
 
 
@@ -143,16 +144,24 @@ def _open_for(recipe: Recipe, out: Path, update: bool) -> RunDirectory:
     if not RunDirectory.exists(out):
         return RunDirectory.create(out, recipe.to_yaml())
     run = RunDirectory.open(out)
-    changed = [] if update else recipe_difference(_outcome(run.recipe_text()), _outcome(recipe.to_yaml()))
+    changed = [] if update else recipe_difference(_outcome(_stored_recipe(run)), _outcome(recipe.model_dump(mode="json")))
     if changed:
         shown = "; ".join(changed[:5]) + (f"; and {len(changed) - 5} more" if len(changed) > 5 else "")
         raise MismatchError(f"{out}: holds a run of another recipe ({shown}); give another --out, or --update to take this one over")
     return run
 
 
-def _outcome(recipe_text: str) -> dict[str, JSON]:
+def _stored_recipe(run: RunDirectory) -> dict[str, JSON]:
+    """The fields of a run's recipe; those that came with a later version than wrote it have their defaults."""
+    _, written = recipe_source.read(run.recipe_path)
+    try:
+        return Recipe.load(written).model_dump(mode="json")
+    except RecipeError:
+        return written  # of a version that knew other fields, or took other values
+
+
+def _outcome(fields: Mapping[str, JSON]) -> dict[str, JSON]:
     """The part of a recipe that can change what comes out."""
-    fields = yaml.safe_load(recipe_text)
     return {name: value for name, value in fields.items() if name not in ("execution", "name")}
 
 
@@ -219,7 +228,7 @@ class _Maker:
     def _place(self, step: Step) -> Place:
         if isinstance(step, RowStep):
             return self.run.stage(step.lineage, step.blocks)
-        return self.run.folder(step.lineage).path
+        return self.run.intact(self.run.folder(step.lineage)).path
 
 
 def _feeds(before: RowStep, step: RowStep) -> bool:

@@ -11,21 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from impdistill import recipe_source
 from impdistill.errors import RecipeError
-
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Interval = tuple[float | None, float | None]
-
-
-class Section(BaseModel):
-    """A part of a recipe: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+from impdistill.recipe_fields import PREFIX_RULES, Domain, Interval, Name, Phrase, PositiveInt, Section, Share
 
 
 class NucleusSampling(Section):
@@ -39,13 +29,20 @@ class NucleusSampling(Section):
 class TeacherRecipe(Section):
     """One language model and the domain it speaks for."""
 
-    domain: Name
+    domain: Domain
     model: str
     revision: str | None = None
     prefix: str = "none"
     """A rule of `impdistill.generate.prefixes` (news, news-naacl, reddit, biomedical, none) or `literal:TEXT`."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """This teacher's share of the contexts, relative to the others'."""
+
+    @field_validator("prefix")
+    @classmethod
+    def _known(cls, prefix: str) -> str:
+        if prefix not in PREFIX_RULES and not prefix.startswith("literal:"):
+            raise ValueError(f"no such rule; use {', '.join(PREFIX_RULES)} or literal:TEXT")
+        return prefix
 
 
 class ContextsRecipe(Section):
@@ -84,13 +81,19 @@ class NeuroLogicRecipe(Section):
     """lambda: the reward of a partly matched phrase."""
     length_penalty: Annotated[float, Field(ge=0)] = 0.2
     min_end_probability: Annotated[float, Field(ge=0, lt=1)] = 0.005
-    """P(end) below which a stop would cut a sentence off rather than end it."""
+    """P(end) below which a stop would cut a sentence off rather than end it. Not in the paper."""
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 3
     min_new_tokens: Annotated[int, Field(ge=1)] = 5
     max_new_tokens: Annotated[int, Field(ge=4, le=1024)] = 64
     look_ahead: Annotated[int, Field(ge=0, le=20)] = 0
     """Greedy steps of look-ahead (A*esque decoding); 0 is none."""
     look_ahead_weight: Annotated[float, Field(ge=0)] = 0.25
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(f"min_new_tokens ({self.min_new_tokens}) is above max_new_tokens ({self.max_new_tokens})")
+        return self
 
 
 class SequentialRecipe(Section):
@@ -100,7 +103,10 @@ class SequentialRecipe(Section):
     """k1; 0 switches sequential generation off."""
     sources_per_context: PositiveInt = 1
     keywords: Annotated[int, Field(ge=1, le=20)] = 5
+    forbidden: tuple[Phrase, ...] = ()
+    """Words and phrases that no y may hold, as written here or with a capital; not in the paper."""
     embedder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    embedder_revision: str | None = None
     sampling: NucleusSampling = NucleusSampling(top_p=0.9)
     neurologic: NeuroLogicRecipe = NeuroLogicRecipe()
 
@@ -150,6 +156,12 @@ class LengthRecipe(Section):
     minimum: Annotated[float, Field(ge=0)] = 0.0
     maximum: Annotated[float, Field(gt=0)] = 0.8
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum >= self.maximum:
+            raise ValueError(f"no pair is at least {self.minimum} and below {self.maximum}; minimum must be below maximum")
+        return self
+
 
 class EntailmentRecipe(Section):
     """P(x => y) >= threshold, and for `both` also P(y => x) (equations 4 and 7)."""
@@ -196,6 +208,8 @@ class FiltersRecipe(Section):
     length: LengthRecipe | None = LengthRecipe()
     mood: bool = False
     """Questions only with questions, statements only with statements."""
+    echo: bool = False
+    """No word twice in y that x has once."""
     numbers: NumbersRecipe | None = None
     mentions: MentionsRecipe | None = None
     abstractiveness: AbstractivenessRecipe | None = None
@@ -250,6 +264,8 @@ class DatasetRecipe(Section):
 
     validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
     """Share of contexts held out; a context's pairs are all on one side."""
+    max_same_output: PositiveInt | None = None
+    """Pairs with the same words in y, all contexts together. Small teachers say some sentences again and again."""
     max_per_group: PositiveInt | None = None
     balance: bool = False
     """Cap every group at the size of the smallest."""
@@ -291,6 +307,12 @@ class StudentDecoding(Section):
     sampling: NucleusSampling | None = None
     """None: greedy or beam search."""
     max_new_tokens: Annotated[int, Field(ge=4, le=512)] = 96
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.beams > 1 and self.sampling is not None:
+            raise ValueError(f"beams ({self.beams}) and sampling exclude each other; set beams: 1 or sampling: null")
+        return self
 
 
 class SelfDistillationRecipe(Section):
@@ -344,6 +366,8 @@ class Recipe(Section):
     judge: JudgeRecipe = JudgeRecipe()
     critic: CriticRecipe = CriticRecipe()
     tasks: Annotated[Mapping[Name, TaskRecipe], Field(min_length=1)] = {"summary": SUMMARY, "paraphrase": PARAPHRASE}
+    unicode_words: bool = False
+    """Count letters beyond ASCII in ROUGE-L and Density; ROUGE itself drops them."""
     dataset: DatasetRecipe = DatasetRecipe()
     student: StudentRecipe = StudentRecipe()
     self_distillation: SelfDistillationRecipe = SelfDistillationRecipe()
@@ -357,6 +381,12 @@ class Recipe(Section):
             raise ValueError(f"teachers: each needs a domain of its own, found {', '.join(domains)}")
         if self.parallel.samples == 0 and self.sequential.outputs == 0:
             raise ValueError("parallel.samples and sequential.outputs are both 0: nothing would be generated")
+        counts = {"contexts.count": self.contexts.count}
+        if self.self_distillation.rounds:
+            counts["self_distillation.contexts"] = self.self_distillation.contexts
+        for path, count in counts.items():
+            if without := [domain for domain, share in self.contexts_of(count).items() if share == 0]:
+                raise ValueError(f"{path}: {count} leaves none for {', '.join(without)}; give at least one context a teacher")
         groups = [group for task in self.tasks.values() for group in task.groups]
         if len(set(groups)) < len(groups):
             raise ValueError(f"tasks: a group's name must be unique over all tasks, found {', '.join(groups)}")

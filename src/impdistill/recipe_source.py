@@ -49,7 +49,7 @@ def read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         raise RecipeError(f"{source}: no such recipe; give a YAML file or one of {names}")
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, such as 2024-02-30
         raise RecipeError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise RecipeError(f"{source}: a recipe is a mapping of fields, found {type(content).__name__}")
@@ -93,7 +93,7 @@ def apply(content: dict[str, Any], override: str) -> None:
         raise RecipeError(f"--set {override}: write path.to.field=value, e.g. parallel.samples=32")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise RecipeError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from error
     *parents, last = path.strip().split(".")
     place: Any = content

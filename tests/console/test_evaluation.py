@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 from impdistill.cli import app, main
 from impdistill.errors import BenchmarkError
+from impdistill.models.student_format import StudentFormat
 from tests.console.test_systems import tiny_student
 from tests.report.made_runs import made_run
 from tests.report.test_contents import PAIRS
-from tests.tiny_students import examples
+from tests.tiny_students import examples, save_base
 
 
 def call(*arguments: str) -> Result:
@@ -48,9 +50,78 @@ def test_evaluate_prints_and_writes(benchmark: Path, tmp_path: Path) -> None:
     with (tmp_path / "out" / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["system"] == "copy"]
     assert [(row["score"], float(row["value"])) for row in rows] == [(score["name"], score["value"]) for score in copy["scores"]]
+    assert {(one["against"], one["origin"]) for one in content["comparisons"]} == {("copy", str(benchmark))}
+    assert "score less that of copy (p)" in " ".join(shown.output.split())
     (control,) = json.loads((tmp_path / "out" / "control.json").read_bytes())
+    assert control["version"] == content["evaluations"][0]["version"] is not None
     assert [group["group"] for group in control["groups"]] == ["short", "paraphrase"]
     assert len(list((tmp_path / "out").glob("outputs-*.jsonl"))) == 5
+
+
+def test_control_is_not_measured_by_borders_that_nobody_told(benchmark: Path, tmp_path: Path) -> None:
+    student = tiny_student(tmp_path / "student", borders={})
+    shown = call("evaluate", str(student), "--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out"), "--device", "cpu")
+    assert "no control is measured, as its folder does not tell the borders of short, paraphrase" in " ".join(shown.output.split())
+    assert not (tmp_path / "out" / "control.json").exists()
+
+
+def test_one_item_and_a_student_of_opposite_groups(benchmark: Path, tmp_path: Path) -> None:
+    student = tiny_student(tmp_path / "student")
+    groups = {"short": "Shorten: ", "long": "Lengthen: "}
+    borders = {name: {"compression": (0.0, None), "similarity": (0.0, None)} for name in groups}
+    replace(StudentFormat.read(str(student)), groups=groups, borders=borders).write(student)
+    arguments = ["--items", "1", "--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert call("evaluate", str(student), *arguments).exit_code == 0
+    (control,) = json.loads((tmp_path / "out" / "control.json").read_bytes())
+    assert (control["sources"], control["gaps"]) == (1, [])
+
+
+def test_a_human_row_where_references_allow_it(benchmark: Path, tmp_path: Path) -> None:
+    single = tmp_path / "single.tsv"
+    single.write_text("a b c\ta b\nd e f\td e\n", encoding="utf-8")
+    for system in ("copy", "human"):
+        arguments = ["--resamples", "20", "--on", str(single), "--on", str(benchmark), "--out", str(tmp_path / "out")]
+        shown = call("evaluate", system, *arguments)
+        assert "single: no row human, as not every item has the references" in " ".join(shown.output.split())
+        content = json.loads((tmp_path / "out" / "results.json").read_bytes())["evaluations"]
+        assert [one["benchmark"] for one in content if one["system"] == "human"] == [benchmark.stem]
+        assert [one["benchmark"] for one in content if one["system"] == "copy"] == ["single", benchmark.stem]
+    with pytest.raises(BenchmarkError, match="human on single: item 0 has 1 reference"):
+        call("evaluate", "human", "--on", str(single), "--out", str(tmp_path / "never"))
+    assert not (tmp_path / "never").exists()
+
+
+def test_against_another_system_and_fields_of_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "bench.tsv"
+    path.write_text("before\tafter\n" + "a b c d\ta b c\n" * 4, encoding="utf-8")
+    arguments = ["--resamples", "20", "--fields", "source=before,references=after", "--on", str(path), "--out", str(tmp_path / "out")]
+    shown = call("evaluate", "lead:0.5", "--against", "lead:0.25", *arguments)
+    assert "score less that of lead:0.25 (p)" in " ".join(shown.output.split())
+    content = json.loads((tmp_path / "out" / "results.json").read_bytes())
+    assert [one["system"] for one in content["evaluations"]] == ["lead:0.5", "copy", "lead:0.79", "lead:0.25"]
+    assert {(one["system"], one["against"]) for one in content["comparisons"]} == {
+        (name, "lead:0.25") for name in ("lead:0.5", "copy", "lead:0.79")
+    }
+    with (tmp_path / "out" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["system"] == "copy" and row["score"] == "ROUGE-1"]
+    assert rows[0]["against"] == "lead:0.25" and 0 < float(rows[0]["p_randomisation"]) <= 1
+
+
+def test_zero_shot_and_few_shot_in_one_table(benchmark: Path, tmp_path: Path) -> None:
+    """Examples that are items are dropped; a prompt that is too long costs its item, not the evaluation."""
+    folder = save_base("llama", tmp_path / "model", spread=0.4)
+    config = json.loads((folder / "config.json").read_bytes())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 300}), encoding="utf-8")
+    more = tmp_path / "more.jsonl"
+    lines = [json.dumps({"source": x, "references": ["A cat."]}) for x in ("A new cat sat.", "The cat, " * 120)]
+    more.write_text("\n".join([*benchmark.read_text(encoding="utf-8").splitlines(), *lines]), encoding="utf-8")
+    arguments = ["--examples", str(more), "--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    shown = call("evaluate", f"prompt:{folder}", "--shots", "1", *arguments)
+    assert shown.exit_code == 0
+    content = json.loads((tmp_path / "out" / "results.json").read_bytes())["evaluations"]
+    assert [one["system"] for one in content[:2]] == [f"prompt:{folder} zero-shot", f"prompt:{folder} 1-shot"]
+    shown = call("evaluate", f"prompt:{folder}", "--shots", "2", *arguments)
+    assert f"no row prompt:{folder} 2-shot, as no prompt fits the model's positions" in shown.output.replace("\n", " ")
 
 
 def test_evaluate_one_item_and_bad_input(benchmark: Path, tmp_path: Path) -> None:
@@ -113,3 +184,10 @@ def test_report_finds_what_evaluate_wrote_into_the_run(benchmark: Path, tmp_path
     content = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "lead:0.79" in content
     assert "texts stand in the dataset" in content
+
+
+def test_report_beside_a_dataset(benchmark: Path, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", PAIRS, rounds=0)
+    call("report", str(run.path), "--out", str(tmp_path / "report"), "--no-figures", "--beside", str(benchmark))
+    content = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert f"Strategies of {benchmark.stem}" in content and f"<td>{benchmark.stem}, x</td>" in content

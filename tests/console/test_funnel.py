@@ -49,9 +49,7 @@ def test_a_funnel_fits_eighty_columns_and_its_columns_sum(tmp_path: Path) -> Non
     lines = console.export_text().splitlines()
     assert "…" not in "".join(lines)
     table = {
-        line.split()[0]: [float(word.replace(",", "")) for word in line.split()[-6:]]
-        for line in lines
-        if line.split()[-1][0].isdigit()
+        line.split()[0]: [float(word.replace(",", "")) for word in line.split()[-6:]] for line in lines if line.split()[-1][0].isdigit()
     }
     assert table.pop("per") == [0.5] * 6
     assert table["generated"] == [sum(column) for column in zip(*(row for name, row in table.items() if name != "generated"), strict=True)]

@@ -8,7 +8,16 @@ from dataclasses import asdict
 import pytest
 
 from impdistill.errors import BenchmarkError
-from impdistill.evaluate.auditing import Audit, Finding, audit, masked, screen_patterns
+from impdistill.evaluate.auditing import (
+    Audit,
+    Finding,
+    _may_hold_a_term,
+    _term_lists,
+    audit,
+    fit_to_show,
+    masked,
+    screen_patterns,
+)
 
 
 def secret(text: str) -> str:
@@ -92,6 +101,7 @@ def test_names_and_numbers_that_the_source_lacks() -> None:
     found = audit(sources, outputs)
     assert finding(found, "name").rows == (0, 1)
     assert finding(found, "name").examples == ("The mayor, B*** ****, spoke.", "In M**, Lee met 1000.")
+    assert finding(found, "name").example_sources == tuple(sources[:2])
     assert finding(found, "number").rows == (2, 3)
     assert finding(found, "number").examples == ("He paid 7 dollars.", "It rose by twelve thousand.")
     assert finding(audit(["a"], ["it cost 1,250 euros"]), "number").examples == ("it cost 1,*** euros",)
@@ -105,6 +115,30 @@ def test_examples_are_masked_few_and_spread() -> None:
     assert not any(SWEAR in text for text in examples)
     everything = json.dumps(asdict(audit(["x"] * 101, outputs)))
     assert SWEAR not in everything
+
+
+def test_the_source_beside_an_example_is_fit_to_be_shown() -> None:
+    found = audit([f"The {SWEAR} mayor wrote to a@b.org."] * 3, ["The mayor and Bill Kane wrote."] * 3)
+    assert finding(found, "name").example_sources == (fit_to_show(f"The {SWEAR} mayor wrote to a@b.org."),) * 3
+    assert SWEAR not in found.findings[0].example_sources and "a@b" not in finding(found, "name").example_sources[0]
+    assert finding(found, "profanity").example_sources == ()
+
+
+def test_texts_that_are_passed_over_hold_no_term() -> None:
+    lists = [(kind, pattern) for kind, _, pattern in screen_patterns() if kind != "personal"]
+    terms = [term for _, _, several in _term_lists() for term in several]
+    texts = [
+        text
+        for term in terms
+        for written in (term.replace("*", "ing"), term.replace("*", ""), term.upper().replace("*", ""), f"x{term}", f"{term}y")
+        for text in (f"It is {written.replace('_', '  ')}, he said.", f"\u212aind {written.replace('_', ' ')}", written[1:])
+    ]
+    found = [any(pattern.search(text) for _, pattern in lists) for text in texts]
+    assert 500 < sum(found) < len(found)
+    assert all(_may_hold_a_term(text) for text, caught in zip(texts, found, strict=True) if caught)
+    assert [_may_hold_a_term(text) for text in texts if text.isascii()] == [
+        caught for text, caught in zip(texts, found, strict=True) if text.isascii()
+    ]
 
 
 def test_nothing_to_screen() -> None:

@@ -8,6 +8,7 @@ from datasets import Dataset, DatasetDict
 
 from impdistill.errors import BenchmarkError
 from impdistill.evaluate.benchmarks import read_benchmark, read_parallel
+from impdistill.evaluate.fields import Fields
 
 
 def write(folder: Path, name: str, content: str | bytes) -> str:
@@ -57,6 +58,14 @@ def test_qqp_is_divided_by_length_with_the_longer_question_first(shared: Path) -
         ("glue.tsv", "id\tquestion1\tquestion2\tis_duplicate\n7\tx one\ty one\t1\n8\tno\tno\t0\n9\tx two\ty two\t1\n"),
         ("windows.tsv", b"\xef\xbb\xbfx one\ty one\r\nx two\ty two\r\n"),
         ("labelled.tsv", "1\tx one\ty one\n0\tno\tno\n1\tx two\ty two\n"),
+        ("texts.tsv", "src_text\ttgt_text\nx one\ty one\nx two\ty two\n"),
+        ("spoken.tsv", "Source Text\tTarget-Text\nx one\ty one\nx two\ty two\n"),
+        ("paws.tsv", "id\tsentence1\tsentence2\tis_paraphrase\n1\tx one\ty one\t1\n2\tno\tno\t0\n3\tx two\ty two\tTrue\n"),
+        ("classed.tsv", "document\tsummary\tclass\nx one\ty one\ttrue\nno\tno\tfalse\nx two\ty two\ttrue\n"),
+        ("texts.jsonl", objects({"src_text": "x one", "tgt_text": "y one"}, {"Source Text": "x two", "paraphrases": ["y two"]})),
+        ("labels.jsonl", objects({"text1": "x one", "text2": "y one", "label": True}, {"text1": "x", "text2": "y", "class": 0},
+                                 {"text1": "x two", "text2": "y two"})),
+        ("numbered.jsonl", objects({"orig": "x one", "ref_0": "y one", "ref_1": "z"}, {"orig": "x two", "ref_0": "y two"})),
     ],
 )  # fmt: skip
 def test_forms_that_are_recognised(tmp_path: Path, name: str, content: str | bytes) -> None:
@@ -71,6 +80,48 @@ def test_several_columns_of_references(tmp_path: Path) -> None:
     found = read_benchmark(path)
     assert found.references == (("y", "z"), ("w",))
     assert found.skipped == {"blank reference, others kept": 1}
+
+
+def test_fields_of_any_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.tsv", "Before it\tn\tshort\tshorter\tgood\na b c\t1\ta b\ta\t1\nd e f\t2\td e\td\t0\n")
+    found = read_benchmark(path, Fields.of("source=before it, references=short, references=shorter, label=good"))
+    assert (found.sources, found.references) == (("a b c",), (("a b", "a"),))
+    assert found.skipped == {"labelled 0 (not a pair)": 1}
+    path = write(tmp_path, "b.jsonl", objects({"before": "a b c", "after": ["a b", "a"], "label": "news"}))
+    found = read_benchmark(path, Fields.of("source=before,references=after,label="))
+    assert (found.sources, found.references) == (("a b c",), (("a b", "a"),))
+    path = write(tmp_path, "c.tsv", "before\tafter\na b c\ta b\n")
+    assert read_benchmark(path, Fields.of("source=2,references=1")).sources == ("after", "a b")
+    path = write(tmp_path, "d.tsv", "question1\tquestion2\tlabel\na b c d e\ta b\tyes\n")
+    assert len(read_benchmark(f"qqp-summary:{path}", Fields.of("label="))) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("before", "write source=NAME"),
+        ("sauce=before", "write source=NAME"),
+        ("source=", "write source=NAME"),
+        ("source=a,source=b", "one source"),
+        ("source=before", "no column has a usual name for the references"),
+        ("source=gone,references=after", "no column 'gone'; the first line is before, after"),
+        ("source=1", "columns by number need source and references"),
+        ("source=1,references=3", "no column 3; there are 2"),
+    ],
+)
+def test_fields_that_are_not_there(tmp_path: Path, said: str, complaint: str) -> None:
+    path = write(tmp_path, "a.tsv", "before\tafter\na b c\ta b\n")
+    with pytest.raises(BenchmarkError, match=complaint):
+        read_benchmark(path, Fields.of(said))
+    with pytest.raises(BenchmarkError, match="no field 'gone'; found before; name it 'source', or say --fields source=NAME"):
+        read_benchmark(write(tmp_path, "a.jsonl", objects({"before": "a"})), Fields("gone"))
+
+
+def test_lines_of_a_file_of_outputs(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.tsv", "1\ta b c\td\n0\ta b\tc\n1\t \tc\n1\ta b\tc\n")
+    assert read_benchmark(path).lines == {2: (0, 1), 4: (0, 3)}
+    path = write(tmp_path, "q.tsv", "a b\ta b c d e\na b\tc d\na b c d e f\ta b\n")
+    assert read_benchmark(f"qqp-summary:{path}").lines == {2: (0, 1), 3: (0, 2)}
 
 
 def test_quotation_marks_wrap_cells_only_where_the_whole_file_says_so(tmp_path: Path) -> None:
@@ -117,6 +168,9 @@ def test_what_cannot_be_measured_is_counted(tmp_path: Path) -> None:
         ("a.tsv", "x\ty\nx\ty\tz\n", "a.tsv:2: 3 cells, where line 1 has 2"),
         ("a.tsv", "only one cell\n", "a.tsv:1: one cell"),
         ("a.tsv", "source\treference\n", "no record"),
+        ("a.tsv", "before\tafter\na b c\ta b\nd e f\td e\n", "a.tsv:1: before, after seems to be a header, and no column"),
+        ("a.tsv", "source\tafter\na b c\ta b\n", "no column has a usual name for the references; say --fields"),
+        ("a.tsv", "id\tLong text\tlabel\n7\ta b c\ta b\n", "no column has a usual name for the source"),
         ("a.tsv", "label\tsource\treference\n2\tx\ty\n", "a.tsv:2: label '2'"),
         ("a.tsv", "1\ta b\tc d\nO\ta b\tc d\n", "a.tsv:2: label 'O'"),
         ("a.tsv", "0\ta b\tc d\n", "no item to measure on (1 labelled 0"),
@@ -153,6 +207,21 @@ def test_parallel_text_files(tmp_path: Path) -> None:
         read_parallel(source, [])
 
 
+def test_parallel_text_files_by_name(tmp_path: Path) -> None:
+    """As ASSET and Gigaword lie there."""
+    source, *_ = (write(tmp_path, f"asset.test.{end}", f"a {end}\nb {end}\n") for end in ("orig", "simp.0", "simp.1"))
+    one = read_benchmark(f"parallel:{source},{tmp_path}/asset.test.simp.1,{tmp_path}/asset.test.simp.0")
+    assert (one.name, one.sources) == ("asset.test.orig", ("a orig", "b orig"))
+    assert one.references == (("a simp.1", "a simp.0"), ("b simp.1", "b simp.0"))
+    all_of_them = read_benchmark(f"parallel:{source},{tmp_path}/asset.test.simp.*")
+    assert all_of_them.references[0] == ("a simp.0", "a simp.1")
+    assert one.origin != all_of_them.origin
+    with pytest.raises(BenchmarkError, match="no file of references was given; write parallel:SOURCES,REFERENCES"):
+        read_benchmark(f"parallel:{source}")
+    with pytest.raises(BenchmarkError, match=r"gone\.\*: cannot be read"):
+        read_benchmark(f"parallel:{source},{tmp_path}/gone.*")
+
+
 def test_datasets_folder(tmp_path: Path) -> None:
     folder = tmp_path / "my-set"
     folder.mkdir()
@@ -165,3 +234,6 @@ def test_datasets_folder(tmp_path: Path) -> None:
         read_benchmark("hub:someone/something")
     with pytest.raises(BenchmarkError, match="cannot be loaded"):
         read_benchmark("hub:someone/not-on-this-machine@test")
+    (folder / "my-set.py").write_text("raise SystemExit", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"cannot be loaded .*scripts are no longer supported.*take its Parquet files"):
+        read_benchmark(f"hub:{folder}@test")

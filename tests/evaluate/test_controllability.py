@@ -86,6 +86,13 @@ def test_groups_without_an_opposite_have_no_gap() -> None:
     assert len(control_tables(control)) == 1
 
 
+def test_one_source_has_outputs_but_no_gap() -> None:
+    control = measure_control(Obedient(), GROUPS, SOURCES[:1], resamples=50)
+    assert control.gaps == ()
+    assert (control.accuracy.value, control.accuracy.low, len(control.groups)) == (100, None, 5)
+    assert len(control_tables(control)) == 1
+
+
 def test_what_cannot_be_measured() -> None:
     with pytest.raises(BenchmarkError, match="0 and 30"):
         measure_control(Obedient(), (), SOURCES)

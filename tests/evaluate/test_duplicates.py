@@ -68,6 +68,14 @@ def test_leaks_by_benchmark() -> None:
     assert found[0].examples[0] == ("A cat sat on the mat .", "a cat sat on the mat")
 
 
+def test_leaks_are_the_same_however_many_texts_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, wanted = some_texts(1), {"test": some_texts(1)[::3]}
+    whole = leakage(texts, wanted)
+    monkeypatch.setattr("impdistill.evaluate.duplicates.TEXTS_AT_ONCE", 7)
+    assert leakage(texts, wanted) == whole
+    assert whole[0].dataset_texts[-1] > 100
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.1, 80])
 def test_threshold_out_of_range(threshold: float) -> None:
     for measure in (lambda: near_duplicates(["a"], threshold), lambda: leakage(["a"], {"b": ["a"]}, threshold)):

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,17 @@ from rich.console import Console
 from impdistill.errors import BenchmarkError, StorageError
 from impdistill.evaluate.answers import Answers
 from impdistill.evaluate.benchmarks import Benchmark, read_benchmark
-from impdistill.evaluate.evaluation import Evaluation, compare_systems, evaluate
+from impdistill.evaluate.controllability import measure_control
+from impdistill.evaluate.evaluation import UNREAD, Evaluation, compare_systems, evaluate
 from impdistill.evaluate.metrics.compression import compression
 from impdistill.evaluate.metrics.entropy import entropy
 from impdistill.evaluate.metrics.msttr import msttr
 from impdistill.evaluate.metrics.rouge import rouge
 from impdistill.evaluate.metrics.sari import sari
 from impdistill.evaluate.metrics.standard import standard_metrics
-from impdistill.evaluate.results import as_json, as_tables, write_results
+from impdistill.evaluate.results import as_json, as_tables, comparison_tables, shown_p, write_control, write_results
 from impdistill.evaluate.systems import Copy, Human, Lead
+from impdistill.tasks import Group
 from tests.evaluate.sentences import random_answers
 
 ANSWERS = random_answers(7)
@@ -32,6 +36,11 @@ class Silent:
 
     def answer(self, benchmark: Benchmark) -> Answers:
         return Answers(benchmark.sources, ("",) * len(benchmark), benchmark.references)
+
+
+class Echo:
+    def rewrite(self, texts: Sequence[str], group: str) -> list[str]:
+        return list(texts)
 
 
 def printed(evaluations: list[Evaluation]) -> str:
@@ -100,6 +109,66 @@ def test_comparisons_are_paired_and_in_one_direction() -> None:
     assert found[2].comparison.high < 0
     with pytest.raises(BenchmarkError, match="human was not evaluated"):
         compare_systems(evaluations, against="human")
+
+
+def test_what_left_items_out_is_not_compared_but_says_so() -> None:
+    class Choosy:
+        name = "choosy"
+
+        def __init__(self, first: int) -> None:
+            self.first = first
+
+        def answer(self, benchmark: Benchmark) -> Answers:
+            part = slice(self.first, self.first + 30)
+            return Answers(benchmark.sources[part], benchmark.sources[part], benchmark.references[part])
+
+    whole, first, last = (evaluate(system, BENCHMARK, [rouge], resamples=20) for system in (Copy(), Choosy(0), Choosy(10)))
+    assert (first.items, first.skipped) == (30, {"no source": 2, UNREAD: 10})
+    assert compare_systems([whole, first], "copy", resamples=20) == ()
+    assert compare_systems([first, last], "choosy", resamples=20) == ()  # as many, but others
+    assert re.search(r"items\W+40\W+30", printed([whole, first]))
+    one = Benchmark("one", "one", ("a",), (("a",),))
+    assert compare_systems([evaluate(system, one, [rouge]) for system in (Copy(), Lead(0.4))], "copy") == ()
+
+
+def test_files_of_an_earlier_evaluation_do_not_stay(tmp_path: Path) -> None:
+    evaluations = [evaluate(system, BENCHMARK, [rouge], resamples=20) for system in (Copy(), Lead(0.4))]
+    write_results(evaluations, tmp_path)
+    (tmp_path / "outputs-mine.jsonl").write_text("not ours")
+    write_results(evaluations[:1], tmp_path)
+    assert {path.name for path in tmp_path.glob("outputs-*")} == {"outputs-copy-toy.jsonl", "outputs-mine.jsonl"}
+    control = measure_control(Echo(), [Group("a", "", (0, 1)), Group("b", "", (1, 2))], BENCHMARK.sources, resamples=20, version="v")
+    (path,) = write_control([("s", "toy", control)], tmp_path)
+    (record,) = json.loads(path.read_bytes())
+    assert (record["system"], record["version"]) == ("s", "v")
+    assert write_control([], tmp_path) == []
+    assert not path.exists()
+
+
+def test_differences_and_their_p(tmp_path: Path) -> None:
+    evaluations = [evaluate(system, BENCHMARK, [rouge, msttr], resamples=20) for system in (Copy(), Lead(0.4))]
+    found = compare_systems(evaluations, "copy", resamples=20)
+    console = Console(width=200, record=True, file=io.StringIO())
+    (table,) = comparison_tables(found, ["lead:0.4", "human"], {"ROUGE-1": 1, "ROUGE-2": 1, "ROUGE-L": 1})
+    console.print(table)
+    text = console.export_text()
+    one = found[2].comparison
+    assert "toy: score less that of copy (p)" in " ".join(text.split())
+    assert re.search(rf"ROUGE-L\W+-{abs(one.difference):.1f} \({re.escape(shown_p(one))}\)", text)
+    assert comparison_tables(found, ["human"], {}) == []
+    write_results(evaluations, tmp_path, found)
+    with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = {(row["system"], row["score"]): row for row in csv.DictReader(file)}
+    row = rows["lead:0.4", "ROUGE-L"]
+    assert (row["against"], float(row["difference"]), float(row["p_bootstrap"])) == ("copy", one.difference, one.p_bootstrap)
+    assert float(row["p_randomisation"]) == one.p_randomisation
+    assert rows["copy", "ROUGE-L"]["against"] == rows["lead:0.4", "MSTTR"]["against"] == ""
+    assert [shown_p(replace(one, p_randomisation=p, p_bootstrap=0.5)) for p in (0.0004, 0.049, 1.0, None)] == [
+        "<.001",
+        ".049",
+        "1.000",
+        ".500",
+    ]
 
 
 def test_files(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from impdistill.errors import ModelError, TextError
-from impdistill.evaluate.prompting import Prompt, PromptedModel
+from impdistill.evaluate.benchmarks import Benchmark
+from impdistill.evaluate.evaluation import UNREAD, evaluate
+from impdistill.evaluate.metrics.compression import compression
+from impdistill.evaluate.prompting import Prompt, PromptedModel, Prompting, output_label
 
 ZERO, FEW = Prompt(), Prompt("Shorten.", (("a long one", "short"),), "Text:", "Short:")
 TEXTS = ["one cat", "a much longer sentence about many cats and a dog", "two\nlines"]
@@ -37,9 +40,41 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_prompts_in_words() -> None:
-    assert ZERO.text("A b.\nc") == "Summarize the sentence.\n\nSentence: A b.\nSummary:"
+    assert ZERO.text("A b.\n  c") == "Summarize the sentence.\n\nSentence: A b. c\nSummary:"
+    shown = Prompt("", (("one\n\ntwo", " a\tb"),))
+    assert shown.text("x") == "Sentence: one two\nSummary: a b\n\nSentence: x\nSummary:"
     assert FEW.text("x") == "Shorten.\n\nText: a long one\nShort: short\n\nText: x\nShort:"
     assert Prompt("").text("x") == "Sentence: x\nSummary:"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "label"),
+    [
+        ("Summarize the sentence.", "Summary:"),
+        ("Paraphrase it.", "Paraphrase:"),
+        ("Write a paraphrase", "Paraphrase:"),
+        ("Rephrase this", "Paraphrase:"),
+        ("", "Summary:"),
+    ],
+)
+def test_the_label_of_the_output_follows_the_instruction(instruction: str, label: str) -> None:
+    assert output_label(instruction) == label
+
+
+def test_items_with_too_long_a_prompt_are_left_out_and_counted(causal: Path) -> None:
+    model = PromptedModel.load(str(causal), {"zero": ZERO}, device="cpu", dtype="float32", max_new_tokens=12)
+    sources = ("x", "long " * 50, "z")
+    benchmark = Benchmark("b", "b", sources, (("a",), ("b",), ("c",)), {"no source": 1})
+    assert model.reads(sources, "zero") == [True, False, True]
+    found = evaluate(Prompting("asked", model, "zero"), benchmark, [compression], resamples=20)
+    assert found.answers.sources == ("x", "z")
+    assert found.answers.references == (("a",), ("c",))
+    assert (found.items, found.skipped) == (2, {"no source": 1, UNREAD: 1})
+    assert list(found.answers.outputs) == model.rewrite(["x", "z"], "zero")
+    alone = Benchmark("b", "b", sources[1:2], (("b",),))
+    assert not Prompting("asked", model, "zero").can_answer(alone)
+    with pytest.raises(TextError, match="no prompt of b fits"):
+        Prompting("asked", model, "zero").answer(alone)
 
 
 def test_greedy_continuations_up_to_the_line_break(causal: Path) -> None:

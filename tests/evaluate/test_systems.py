@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from impdistill.errors import BenchmarkError
-from impdistill.evaluate.benchmarks import Benchmark
+from impdistill.evaluate.benchmarks import Benchmark, benchmark_of
 from impdistill.evaluate.systems import Copy, Human, Lead, OutputsFile, Rewriting, baseline
 
 BENCHMARK = Benchmark("b", "b.tsv", ("one two three four", "five"), (("a", "b", "c"), ("d", "e")))
@@ -49,8 +49,20 @@ def test_outputs_of_another_program(tmp_path: Path) -> None:
     assert answers.outputs == ("first", "")
     assert answers.empty_outputs == 1
     path.write_text("first\n", encoding="utf-8")
-    with pytest.raises(BenchmarkError, match="1 outputs for the 2 items"):
+    with pytest.raises(BenchmarkError, match=r"1 outputs for the 2 items of b$"):
         OutputsFile(path).answer(BENCHMARK)
+
+
+def test_outputs_have_a_line_for_each_record_or_for_each_item(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.txt"
+    items = [("one", ["a"]), None, ("", ["b"]), ("two", ["c"])]
+    found = benchmark_of("b", "b", items, {"labelled 0 (not a pair)": 1})
+    for lines, outputs in (("1 2 3 4", ("1", "4")), ("1 4", ("1", "4"))):
+        path.write_text(lines.replace(" ", "\n"), encoding="utf-8")
+        assert OutputsFile(path).answer(found).outputs == outputs
+    path.write_text("1\n2\n3\n", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="3 outputs for the 2 items of b; 4 lines would do as well"):
+        OutputsFile(path).answer(found)
 
 
 def test_a_model_must_answer_every_item() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations, permutations
 
@@ -14,6 +15,7 @@ from impdistill.filters import (
     Abstractiveness,
     Candidates,
     Diversity,
+    Echo,
     Entailment,
     Filter,
     Fluency,
@@ -60,12 +62,20 @@ class TableJudge:
 
 
 class HashCritic:
-    """Answers from a hash of the sentence, evenly from 0 to 1."""
+    """Answers from a hash of the sentence, evenly from 0 to 1; refuses to read anything twice."""
+
+    def __init__(self, *, once: bool = True) -> None:
+        self.once = once
+        self.asked: list[str] = []
+        self.calls = 0
 
     def answer(self, sentence: str) -> float:
         return float(np.float32(int.from_bytes(hashlib.sha256(f"fluent|{sentence}".encode()).digest()[:4], "little") / 2**32))
 
     def fluency(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.calls += 1
+        self.asked.extend(texts)
+        assert not self.once or len(self.asked) == len(set(self.asked)), self.asked
         return np.array([self.answer(text) for text in texts], dtype=np.float32)
 
 
@@ -91,6 +101,9 @@ def passes(rule: Filter, x: str, y: str, forward: np.float32, backward: np.float
             return supports(mentions(x), mentions(y)) and (rule.direction == "y in x" or supports(mentions(y), mentions(x)))
         case Mood():
             return asks(x) == asks(y)
+        case Echo():
+            mine, other = Counter(words(y, unicode=True)), Counter(words(x, unicode=True))
+            return not any(count > 1 and len(word) > 3 and count > other[word] for word, count in mine.items())
         case Abstractiveness():
             return bool(max(ROUGE.score(x, y)["rougeL"].fmeasure, density(x, y)) <= rule.maximum)
         case Entailment():

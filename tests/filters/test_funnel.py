@@ -14,6 +14,7 @@ from impdistill.filters import (
     Candidates,
     ContextOutcome,
     Diversity,
+    Echo,
     Entailment,
     Filter,
     Fluency,
@@ -56,6 +57,7 @@ def chains(draw: st.DrawFn) -> dict[str, list[Filter]]:
         Length(0.8, 1.5),
         Numbers(draw(st.sampled_from(["y in x", "both"]))),
         Mood(),
+        Echo(),
         Mentions(draw(st.sampled_from(["y in x", "both"]))),
         Abstractiveness(0.6),
         Fluency(draw(THRESHOLDS)),
@@ -74,7 +76,8 @@ def reasons(outcome: ContextOutcome, task: str) -> list[str | None]:
 @given(st.lists(pools(), min_size=1, max_size=3), chains(), st.integers(0, 3))
 def test_lazy_equals_plain(block: Sequence[Candidates], tasks: dict[str, list[Filter]], salt: int) -> None:
     judge = TableJudge(salt, once=len(block) == 1)  # two contexts may well hold the same sentences
-    outcomes = run_block(block, tasks, lambda: judge, critic=HashCritic())
+    critic = HashCritic(once=len(block) == 1)
+    outcomes = run_block(block, tasks, lambda: judge, critic=lambda: critic)
     for candidates, outcome in zip(block, outcomes, strict=True):
         table = judge.matrix(candidates.sentences)
         for task, chain in tasks.items():
@@ -85,12 +88,12 @@ def test_lazy_equals_plain(block: Sequence[Candidates], tasks: dict[str, list[Fi
 @given(pools(), chains())
 def test_everything_is_accounted_for(candidates: Candidates, tasks: dict[str, list[Filter]]) -> None:
     judge = TableJudge()
-    [outcome] = run_block([candidates], tasks, lambda: judge, critic=HashCritic())
+    [outcome] = run_block([candidates], tasks, lambda: judge, critic=HashCritic)
     generated: defaultdict[tuple[str, str], int] = defaultdict(int)
     fates: defaultdict[tuple[str, str], int] = defaultdict(int)
     for key, count in outcome.counts.items():
         task, process, *fate = key.split("/")
-        if task != "questions":
+        if task not in ("questions", "sentences"):
             (generated if fate == ["generated"] else fates)[task, process] += count
     assert generated == fates
     assert set(generated) == {(task, process) for task in tasks for process in candidates.generated}
@@ -110,7 +113,11 @@ def test_everything_is_accounted_for(candidates: Candidates, tasks: dict[str, li
 @given(pools(), chains())
 def test_every_question_is_accounted_for(candidates: Candidates, tasks: dict[str, list[Filter]]) -> None:
     judge = TableJudge()
-    [outcome] = run_block([candidates], tasks, lambda: judge, critic=HashCritic())
+    critic = HashCritic()
+    [outcome] = run_block([candidates], tasks, lambda: judge, critic=lambda: critic)
+    sentences = {key.removeprefix("sentences/"): count for key, count in outcome.counts.items() if key.startswith("sentences/")}
+    assert sentences.pop("all") == len(candidates.sentences) == sum(sentences.values())
+    assert sentences["read"] == len(critic.asked)
     questions = {key: count for key, count in outcome.counts.items() if key.startswith("questions/")}
     every = questions.pop("questions/all")
     assert every == len(candidates.sentences) * (len(candidates.sentences) - 1)
@@ -124,13 +131,15 @@ def test_a_second_run_asks_only_what_is_missing(
     candidates: Candidates, tasks: dict[str, list[Filter]], other: dict[str, list[Filter]]
 ) -> None:
     judge = TableJudge()  # refuses to be asked twice
-    [first] = run_block([candidates], tasks, lambda: judge, critic=HashCritic())
-    [second] = run_block([candidates], other, lambda: judge, known={candidates.context: first.scores.record()}, critic=HashCritic())
+    critic = HashCritic()  # and so does this
+    [first] = run_block([candidates], tasks, lambda: judge, critic=lambda: critic)
+    [second] = run_block([candidates], other, lambda: judge, known={candidates.context: first.scores.record()}, critic=lambda: critic)
     table = judge.matrix(candidates.sentences)
     for task, chain in other.items():
         assert reasons(second, task) == plain_reasons(candidates, chain, table)
     assert second.counts["questions/recorded"] == len(first.scores.record().premises)
-    [third] = run_block([candidates], other, pytest.fail, known={candidates.context: second.scores.record()}, critic=HashCritic())
+    assert second.counts["sentences/recorded"] == len(first.scores.record().read)
+    [third] = run_block([candidates], other, pytest.fail, known={candidates.context: second.scores.record()}, critic=pytest.fail)
     assert [reasons(third, task) for task in other] == [reasons(second, task) for task in other]
 
 
@@ -153,8 +162,41 @@ def test_one_call_a_wave_whatever_the_contexts_and_tasks() -> None:
     block = [Candidates.from_pool(k, [f"{k} " + " ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(12)]) for k in range(5)]
     judge = TableJudge()
     tasks: dict[str, list[Filter]] = {"summary": [Length(0, 0.8), Entailment(0.6)], "paraphrase": [Entailment(0.6, "both")]}
-    run_block(block, tasks, lambda: judge, critic=HashCritic())
+    run_block(block, tasks, lambda: judge, critic=pytest.fail)
     assert judge.calls == 3  # forward; first direction; second direction
+
+
+def test_the_critic_reads_what_is_left_after_the_cheap_filters_in_one_call_and_no_wave_of_its_own() -> None:
+    rng = np.random.default_rng(1)
+    block = [Candidates.from_pool(k, [f"{k} " + " ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(12)]) for k in range(5)]
+    left = {
+        sentence
+        for pool in block
+        for x, y in pool.pairs
+        if len(pool.sentences[y].split()) < 0.6 * len(pool.sentences[x].split())
+        for sentence in (pool.sentences[x], pool.sentences[y])
+    }
+    judge, critic = TableJudge(), HashCritic()
+    tasks: dict[str, list[Filter]] = {"summary": [Length(0, 0.6), Fluency(0.3), Entailment(0.6)], "paraphrase": [Entailment(0.6, "both")]}
+    outcomes = run_block(block, tasks, lambda: judge, critic=lambda: critic)
+    assert critic.calls == 1
+    assert set(critic.asked) == left
+    assert 0 < len(left) < sum(len(pool.sentences) for pool in block)
+    assert judge.calls == 3
+    assert sum(outcome.counts["sentences/spared"] for outcome in outcomes) == sum(len(pool.sentences) for pool in block) - len(left)
+
+
+def test_loosening_a_fluency_threshold_needs_no_critic() -> None:
+    pool = Candidates.from_pool(7, [f"The {a} saw the {b}." for a in WORDS for b in WORDS[:3]])
+    [first] = run_block([pool], {"summary": [Fluency(0.9)]}, pytest.fail, critic=HashCritic)
+    [second] = run_block([pool], {"summary": [Fluency(0.2)]}, pytest.fail, {7: first.scores.record()}, critic=pytest.fail)
+    assert len(first.tasks["summary"].kept) < len(second.tasks["summary"].kept)
+
+
+def test_a_critic_is_not_asked_where_nothing_is_left() -> None:
+    pool = Candidates.from_pool(0, ["The cat saw it.", "The dog ran."])
+    [outcome] = run_block([pool], {"summary": [Length(0, 0.1), Fluency(0.5)]}, pytest.fail, critic=pytest.fail)
+    assert outcome.counts["sentences/spared"] == 2
 
 
 def test_a_context_without_candidates_is_no_error() -> None:

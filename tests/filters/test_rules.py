@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from impdistill.errors import RecipeError
-from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Length, Mentions, Mood, Numbers, PairRule, Scores
+from impdistill.filters import Abstractiveness, Diversity, Echo, Entailment, Filter, Length, Mentions, Mood, Numbers, PairRule, Scores
 
 
 def decide(rule: Filter, scores: Scores, pairs: list[list[int]], answers: dict[tuple[int, int], float] | None = None) -> list[bool]:
@@ -50,6 +50,11 @@ def test_mentions_in_both_directions() -> None:
     pairs = [[0, 1], [1, 0], [0, 2], [0, 3], [3, 3]]
     assert decide(Mentions(), scores, pairs) == [True, False, False, False, True]
     assert decide(Mentions("both"), scores, pairs) == [False, False, False, False, True]
+
+
+def test_echo_keeps_repetitions_of_x_only() -> None:
+    scores = Scores(["The bridge is old.", "The bridge is a bridge.", "A bridge is a bridge, the council said.", "It is what it is."])
+    assert decide(Echo(), scores, [[0, 1], [2, 1], [1, 0], [0, 3]]) == [False, True, True, True]
 
 
 def test_mood_keeps_questions_with_questions() -> None:

@@ -64,6 +64,8 @@ def test_the_accepted_attempt_is_the_first_good_one(teacher: Teacher) -> None:
         good = [attempt.text for attempt, reason in zip(attempts, reasons, strict=True) if reason is None]
         assert row.text == (good[0] if good else "")
         assert row.refused == Counter(reasons[: row.attempts - bool(row.text)])
+        needed = attempts[:4] if None in reasons[:4] else attempts  # four are sampled at once
+        assert row.token_count == sum(attempt.token_count for attempt in needed)
 
 
 def test_the_number_of_sentences_is_uniform_and_the_contexts_own() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from impdistill.decode.nucleus import Nucleus
 from impdistill.generate import sequential
 from impdistill.generate.keywords import inflections
 from impdistill.generate.parallel import TOO_LONG, PoolRow, sample_pools
-from impdistill.generate.sequential import NO_KEYWORDS, SequentialRow, SequentialSettings, sample_sequential
+from impdistill.generate.sequential import FORBIDDEN, NO_KEYWORDS, SequentialRow, SequentialSettings, sample_sequential
 from impdistill.models.embedder import Embedder
 from impdistill.models.teacher import Teacher
 from tests.generate.embedders import save_letter_embedder
@@ -95,6 +97,24 @@ def test_few_rows_at_once_find_the_same(
     assert len(sizes) > 1
 
 
+def test_no_output_holds_a_forbidden_word(teacher: Teacher, embedder: Embedder, rows: list[SequentialRow]) -> None:
+    """The commonest words of what it writes unasked."""
+    written = [output.text for row in rows for output in row.outputs if output.refusal is None]
+    words = Counter(word for text in written for word in re.findall(r"[a-z]{3,}", text))
+    keywords = {form for row in rows for word in row.keywords for form in inflections(word)}
+    common = [word for word, _ in words.most_common() if word not in keywords][:3]
+    asked = next(row for row in rows if len(row.keywords) > 1)
+    banned = (*common, asked.keywords[0])
+    found = sample_sequential(teacher, embedder, CONTEXTS, replace(SETTINGS, forbidden=banned), **RUN)
+    kept = [output.text for row in found for output in row.outputs if output.refusal is None]
+    assert sum(words[word] for word in common) > 5
+    assert len(kept) > len(written) / 2
+    assert not [text for text in kept if re.search(rf"\b({'|'.join(banned)})\b", text, re.I)]
+    assert [row.keywords for row in found if row.source == asked.source] == [asked.keywords[1:]]
+    others = [output.refusal for row in found for output in row.outputs]
+    assert others.count(FORBIDDEN) <= len(others) / 4  # the search avoids them, and what it spells otherwise is refused
+
+
 def test_refusals(teacher: Teacher, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     pools = [
         PoolRow(7, ("It was not with them.", "too bad"), (None, "start"), 9),
@@ -104,6 +124,7 @@ def test_refusals(teacher: Teacher, embedder: Embedder, monkeypatch: pytest.Monk
     rows = sample_sequential(teacher, embedder, [CONTEXTS[0], (8, "", "word " * 480)], SETTINGS, **RUN)
     assert [row.source_refusal for row in rows] == [NO_KEYWORDS, "start", TOO_LONG, TOO_LONG]
     assert not any(row.outputs for row in rows)
+    assert [row.token_count for row in rows] == [9, 0, 9, 0]  # of a context's x's together
 
 
 def test_an_output_that_repeats_is_refused_or_left_out(teacher: Teacher, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,3 +147,4 @@ def test_an_output_that_repeats_is_refused_or_left_out(teacher: Teacher, embedde
         ("Treatment of patients and", "unfinished"),
         ("Patients were treated.", "too-short"),
     ]
+    assert row.token_count == 9 + 2 * len(texts)

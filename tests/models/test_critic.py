@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,53 @@ def test_batches_answer_as_single_sentences_do(tmp_path: Path, make: object) -> 
     np.testing.assert_allclose(found, alone, atol=1e-5)
     assert np.ptp(found) > 0.05  # answers differ, so an order lost would show
     assert critic.fluency([]).shape == (0,)
+
+
+class Scarce:
+    """A model for which memory runs out above so many tokens a batch."""
+
+    def __init__(self, model: Any, most_tokens: int, error: Callable[[], Exception]) -> None:
+        self.model, self.most_tokens, self.error = model, most_tokens, error
+        self.failures = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def __call__(self, **batch: torch.Tensor) -> Any:
+        if batch["input_ids"].numel() > self.most_tokens:
+            self.failures += 1
+            raise self.error()
+        return self.model(**batch)
+
+
+def made() -> Critic:
+    model, tokenizer = bert(LABELS)
+    return Critic("made", model, tokenizer, fingerprint="")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError, lambda: RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")],
+)
+def test_out_of_memory_halves_batches_and_loses_nothing(error: Callable[[], Exception]) -> None:
+    critic = made()
+    texts = SENTENCES * 8
+    whole = critic.fluency(texts)
+    scarce = Scarce(critic.model, 700, error)
+    critic.max_batch_tokens = 2_048
+    critic.model = scarce  # type: ignore[assignment]
+    np.testing.assert_allclose(critic.fluency(texts), whole, atol=2e-6)
+    assert scarce.failures == len(critic.notes) > 0
+    assert critic.notes[0].startswith("critic: out of memory at ")
+    critic.fluency(texts)
+    assert scarce.failures == len(critic.notes)  # the smaller batches stay
+
+
+def test_no_memory_for_one_sentence_is_an_error_that_says_so() -> None:
+    critic = made()
+    critic.model = Scarce(critic.model, 3, torch.OutOfMemoryError)  # type: ignore[assignment]
+    with pytest.raises(ModelError, match="no memory left for a single row"):
+        critic.fluency(SENTENCES)
 
 
 def test_the_fluent_label_is_found_by_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from impdistill.models.generative import generation_config, load_generative
 from impdistill.models.memory import taken
 from impdistill.models.student import Decoding, Student, batches, one_line
 from impdistill.models.student_decoding import decode, nucleus_choice
-from impdistill.models.student_format import PROMPTS, Prompt, StudentFormat
+from impdistill.models.student_format import FILE_NAME, PROMPTS, Prompt, StudentFormat
 from tests.tiny_students import GROUPS, KINDS, examples, save_base, tokenizer
 
 TEXTS = [example.x for example in examples(7)] + ["Hens!", "The dog, " + "which ran and ran, " * 4 + "slept."]
@@ -204,6 +205,21 @@ def test_prompts_of_the_two_families(tmp_path: Path) -> None:
     (prompt,) = llama.prompts(words, ["  A \n cat."], "short")
     assert (words.decode(prompt.shared), words.decode(prompt.own)) == ("<s>A cat.", "\nShorten the given sentence:")
     assert words.decode(llama.targets(words, ["A cat."])[0]) == " A cat.</s>"
+
+
+def test_borders_of_groups_are_kept_and_may_be_absent(tmp_path: Path) -> None:
+    plain = StudentFormat("seq2seq", GROUPS, PROMPTS["seq2seq"], 90, 24, "tiny", "tests")
+    plain.write(tmp_path)
+    assert "borders" not in json.loads((tmp_path / FILE_NAME).read_bytes())
+    (tmp_path / "config.json").write_text("{}")
+    assert StudentFormat.read(str(tmp_path)) == plain
+    borders = {"short": {"compression": [0.0, 0.5], "similarity": [0.6, None]}}
+    replace(plain, borders=borders).write(tmp_path)
+    assert StudentFormat.read(str(tmp_path)).borders == borders
+    for wrong in (5, {"short": 5}, {"short": {"compression": [0, 1]}}, {"short": {"compression": [0, 1], "similarity": ["a", 1]}}):
+        replace(plain, borders=wrong).write(tmp_path)  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match=r"borders .* are not understood"):
+            StudentFormat.read(str(tmp_path))
 
 
 @pytest.mark.parametrize(

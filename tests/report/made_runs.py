@@ -14,6 +14,7 @@ from impdistill.recipe import Recipe
 from impdistill.run import BlockResult, Lineage, RunDirectory, run_blocks, write_dataset
 from impdistill.stages.dataset import COLUMNS
 from impdistill.stages.filtering import PAIRS, SCORES
+from impdistill.stages.parallel import SCHEMA as POOLS
 from impdistill.tasks import tasks_of
 
 VERSIONS = {"impdistill": "0.0", "device": "cpu"}
@@ -24,22 +25,35 @@ def small_recipe(rounds: int = 1) -> Recipe:
     return Recipe.load(content)
 
 
-def made_run(path: Path, pairs: Sequence[tuple[str, str]], *, drops: Sequence[tuple[str, str]] = (), rounds: int = 1) -> Run:
-    """A finished run whose every dataset holds `pairs`, in the groups that their forms put them in; `drops` were not entailed."""
+REFUSED = "“It was <b>never</b> finished"
+
+
+def made_run(
+    path: Path, pairs: Sequence[tuple[str, str]], *, drops: Sequence[tuple[str, str]] = (), rounds: int = 1, fluency: float | None = None
+) -> Run:
+    """A finished run whose every dataset holds `pairs`, in the groups that their forms put them in; `drops` were not entailed.
+
+    `fluency` is what a critic said of every pair.
+    """
     recipe = small_recipe(rounds)
     directory = RunDirectory.create(path, recipe.to_yaml())
     run = Run(directory)
     with directory.lock():
         for round_ in range(rounds + 1):
-            _write_round(directory, recipe, round_, pairs, drops)
+            _write_round(directory, recipe, round_, pairs, drops, fluency)
     return run
 
 
 def _write_round(
-    directory: RunDirectory, recipe: Recipe, round_: int, pairs: Sequence[tuple[str, str]], drops: Sequence[tuple[str, str]]
+    directory: RunDirectory,
+    recipe: Recipe,
+    round_: int,
+    pairs: Sequence[tuple[str, str]],
+    drops: Sequence[tuple[str, str]],
+    fluency: float | None,
 ) -> None:
     process = "parallel" if round_ == 0 else "self-distillation"
-    kept, dropped = _rows(recipe, pairs, process, None), _rows(recipe, drops, process, "entailment")
+    kept, dropped = (_rows(recipe, some, process, reason, fluency) for some, reason in ((pairs, None), (drops, "entailment")))
     counts = {"contexts": 10}
     for task in recipe.tasks:
         mine = sum(row["task"] == task for row in kept)
@@ -52,7 +66,13 @@ def _write_round(
     columns = {name: [row[name] for row in [*kept, *dropped]] for name in PAIRS.names}
     tables = {"pairs": pa.table(columns, schema=PAIRS), "scores": SCORES.empty_table()}
     contexts = directory.stage(_lineage(f"contexts.{round_}.news", {"teacher": "gpt2"}), 1)
-    run_blocks(contexts, lambda: lambda block: BlockResult({}, {"accepted": 10, "tokens": 1000}), made_with=VERSIONS)
+    run_blocks(contexts, lambda: lambda block: BlockResult({}, {"accepted": 10, "refused/link": 4, "tokens": 600}), made_with=VERSIONS)
+    pools = pa.table(
+        [[0, 1], [["A good one.", REFUSED], ["", REFUSED]], [[None, "quotes"], ["too-long", "quotes"]], [20, 20]], schema=POOLS
+    )
+    texts = directory.stage(_lineage(f"{'sources' if round_ else 'parallel'}.{round_}.news", {"teacher": "gpt2"}), 1)
+    found = {"sentences": 1, "refused/quotes": 2, "refused/too-long": 1, "tokens": 400}
+    run_blocks(texts, lambda: lambda block: BlockResult({"pools": pools}, found), made_with=VERSIONS)
     store = directory.stage(_lineage(f"filter.{round_}.news", {"judge": "a-judge"}), 1)
     run_blocks(store, lambda: lambda block: BlockResult(tables, counts), made_with=VERSIONS)
 
@@ -73,7 +93,9 @@ def _lineage(stage: str, models: dict[str, str]) -> Lineage:
     return Lineage(stage, 1, models={role: f"{role}-hash-0123" for role in models}, model_names=models)
 
 
-def _rows(recipe: Recipe, pairs: Sequence[tuple[str, str]], process: str, reason: str | None) -> list[dict[str, object]]:
+def _rows(
+    recipe: Recipe, pairs: Sequence[tuple[str, str]], process: str, reason: str | None, fluency: float | None
+) -> list[dict[str, object]]:
     if not pairs:
         return []
     shapes = pair_shapes([x for x, _ in pairs], [y for _, y in pairs])
@@ -95,7 +117,7 @@ def _rows(recipe: Recipe, pairs: Sequence[tuple[str, str]], process: str, reason
             "density": float(shapes.density[number]),
             "entailment": float(draws[number, 0]),
             "reverse_entailment": float(draws[number, 1]) if number % 2 else None,
-            "fluency": None,
+            "fluency": fluency,
             "reason": reason,
         }
         for number, (x, y) in enumerate(pairs)

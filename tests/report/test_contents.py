@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from impdistill.evaluate import benchmark_of
 from impdistill.report import contents_of
+from impdistill.report.charts import charts_of
 from impdistill.report.contents import RunContents
-from impdistill.report.cost import PROJECTED_PAIRS
+from impdistill.report.cost import PROJECTED_PAIRS, cost_of
+from impdistill.report.flagged import flagged_csv
 from impdistill.report.provenance import licence_of
+from impdistill.report.quality import quality_of
 from impdistill.report.reading import EXTREMES, PER_GROUP, PER_REASON
-from tests.report.made_runs import made_run
+from impdistill.report.refusals import refusals_of
+from impdistill.run import BlockResult, Lineage, run_blocks
+from impdistill.stages.sequential import SCHEMA as SEQUENTIAL
+from tests.report.made_runs import REFUSED, made_run
 
 NOUNS = ("harbour", "council", "orchard", "railway", "library", "factory", "museum", "school", "hospital", "theatre")
 PAIRS = [
@@ -111,6 +120,94 @@ def test_quality_finds_the_leak(contents: RunContents) -> None:
     (leak,) = contents.quality.leaks
     assert (leak.exact, leak.benchmark_texts) == (2, 4)
     assert {one.name for one in contents.quality.diversity} == {"x", "y", "leaked, sources"}
+
+
+def test_flagged_rows_are_named_by_split() -> None:
+    xs = [
+        "The hall was full on Monday.",
+        "Ann called a friend of hers.",
+        "No rain fell in the hills.",
+        "It was 5 miles.",
+        "Write to a@b.org.",
+    ]
+    table = pa.table({"x": xs, "y": [*xs[:3], "It was 7 miles.", "Write to her."]})
+    found = quality_of(table, [benchmark_of("leaked", "here", [(xs[1], [xs[1]]), ("It was 7  miles.", ["nothing of the kind"])])])
+    assert found is not None
+    lines = list(csv.DictReader(io.StringIO(flagged_csv(found, {"train": 3, "validation": 2}).decode())))
+    assert [tuple(line.values()) for line in lines] == [
+        ("validation", "1", "personal", "e-mail address"),
+        ("validation", "0", "unsupported", "number"),
+        ("train", "1", "leak", "leaked"),
+        ("validation", "0", "leak", "leaked"),
+    ]
+
+
+def test_leaks_and_audit_look_beyond_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impdistill.report.quality.SAMPLE", 5)
+    table = pa.table({"x": [x for x, _ in PAIRS], "y": [f"{y} Write to a{number}@b.org." for number, (_, y) in enumerate(PAIRS)]})
+    found = quality_of(table, [benchmark_of("leaked", "here", [(x, [x]) for x, _ in PAIRS])])
+    assert found is not None
+    assert (found.pairs, found.of, found.repeated.texts) == (5, len(PAIRS), 5)
+    assert found.leaks[0].exact == len(PAIRS) == found.audit.pairs
+    assert next(one.rows for one in found.audit.findings if one.category == "e-mail address") == tuple(range(len(PAIRS)))
+
+
+def test_what_a_critic_said_is_shown(tmp_path: Path, contents: RunContents) -> None:
+    found = contents_of(made_run(tmp_path / "run", PAIRS, rounds=0, fluency=0.75))
+    (histogram,) = [one for one in found.rounds[0].histograms if one.measure.startswith("P(fluent)")]
+    assert histogram.shares[30] == 1
+    assert found.to_read is not None and {one.fluency for one in found.to_read.best} == {0.75}
+    assert not any(one.measure.startswith("P(fluent)") for one in contents.rounds[0].histograms)
+
+
+def test_refusals_before_the_filters(contents: RunContents) -> None:
+    contexts, pools = contents.rounds[0].refusals
+    assert (contexts.stage, contexts.accepted, contexts.reasons) == ("contexts", 10, (("link", 4, ()),))
+    assert (pools.stage, pools.accepted, pools.reasons) == ("parallel", 1, (("quotes", 2, (REFUSED,)), ("too-long", 1, ())))
+    assert [one.stage for one in contents.rounds[1].refusals] == ["contexts", "sources"]
+
+
+def test_refused_sources_of_sequential_pairs(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", PAIRS, rounds=0)
+    rows = pa.table([[0, 1], ["too bad", "It rained."], ["start", None], [[], []], [[], []], [[], []], [[], []]], schema=SEQUENTIAL)
+    with run.directory.lock():
+        store = run.directory.stage(Lineage("sequential.0.news", 1), 1)
+        run_blocks(
+            store, lambda: lambda block: BlockResult({"sequential": rows}, {"sources": 1, "refused/start": 1, "tokens": 5}), made_with={}
+        )
+    found = next(one for one in refusals_of(run, 0) if one.stage == "sequential")
+    assert (found.accepted, found.reasons) == (1, (("start", 1, ("too bad",)),))
+
+
+def test_a_dataset_beside(contents: RunContents, tmp_path: Path) -> None:
+    other = benchmark_of(
+        "other", "here", [("A cat sat on the old mat of the house.", ["A cat sat.", "A cat sat on the old mat of the house."])] * 20
+    )
+    found = contents_of(made_run(tmp_path / "run", PAIRS, rounds=0), beside=[other])
+    (beside,) = found.beside
+    assert beside.pairs == 40 and sum(beside.groups.values()) == 40 and beside.groups["no group"] == 20  # those that copy
+    assert sum(map(sum, beside.strategy.counts)) == 40
+    assert found.quality is not None
+    tokens = {one.name: one.tokens for one in found.quality.diversity}
+    assert set(tokens) == {"x", "y", "other, x", "other, y"}
+    assert max(tokens.values()) - min(tokens.values()) < 30  # equal but for the last text
+    charts = charts_of(found, [], "a")
+    assert [chart.title for chart in charts["strategy"]] == ["Strategies of D0", "Strategies of other"]
+    assert len({chart.name for chart in charts["strategy"]}) == 2
+    spec = charts["groups"][0].spec
+    shares = spec["datasets"][spec["data"]["name"]]
+    assert {row["dataset"] for row in shares} == {"D0", "other"}
+    assert [row["share"] for row in shares if row["group"] == "no group"] == [0, 0.5]
+    assert contents.beside == ()
+
+
+def test_tokens_that_an_earlier_version_did_not_count_are_named(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", PAIRS, rounds=0)
+    assert cost_of(run, 0, 1).uncounted == ()
+    with run.directory.lock():
+        store = run.directory.stage(Lineage("sequential.0.news", 1), 1)
+        run_blocks(store, lambda: lambda block: BlockResult({}, {"sources": 3}), made_with={})
+    assert cost_of(run, 0, 1).uncounted == ("sequential",)
 
 
 def test_models_and_versions(contents: RunContents) -> None:

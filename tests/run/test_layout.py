@@ -136,3 +136,32 @@ def test_damaged_records_are_named(run: RunDirectory) -> None:
     (store.directory / "stage.json").write_text("{}")
     with pytest.raises(DamagedShardError, match=f"stage.json: cannot be read.*remove {store.directory}"):
         run.plan(TOY)
+
+
+def test_stages_are_named_whatever_is_damaged_in_them(run: RunDirectory) -> None:
+    store, folder = run.stage(TOY, 1), run.folder(Lineage("student", 1))
+    for path in (store.directory / "stage.json", folder.directory / "manifest.json"):
+        path.write_text("{", encoding="utf-8")
+    assert run.stage_names() == ["student", "toy"]
+
+
+def test_a_folder_is_verified_when_it_is_first_used(run: RunDirectory) -> None:
+    folder = run.folder(Lineage("student", 1))
+    with pytest.raises(RunError, match="not finished"):
+        run.intact(folder)
+    with folder.building() as building:
+        (building.path / "weights").write_text("0.25", encoding="utf-8")
+    assert run.intact(folder) is folder
+    (folder.path / "weights").write_text("0.75", encoding="utf-8")
+    assert run.intact(folder) is folder
+    with pytest.raises(DamagedShardError, match="weights: its checksum differs"):
+        RunDirectory.open(run.path).intact(folder)
+
+
+def test_other_versions_are_those_that_can_be_read(run: RunDirectory) -> None:
+    older = [run.stage(replace(TOY, settings={**TOY.settings, "threshold": threshold}), 1) for threshold in (0.1, 0.2, 0.3)]
+    run.stage(TIGHTER, 1)
+    (older[1].directory / "stage.json").write_text("{}", encoding="utf-8")
+    found = run.other_versions(TIGHTER, ["lengths"])
+    assert [store.key for store in found] == sorted(store.key for store in (older[0], older[2]))
+    assert run.other_versions(TIGHTER, ["threshold"]) == ()

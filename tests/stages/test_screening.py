@@ -50,7 +50,8 @@ class Filtered:
         small = [f"tasks.{task}.filters.{rule}.threshold={level}" for task in ("summary", "paraphrase") for rule, level in levels.items()]
         shape = ["numerics.contexts_per_block=4", "numerics.dtype=float32", "execution.device=cpu", "execution.threads=1"]
         self.recipe = Recipe.load(content, [*small, *shape, "self_distillation.rounds=0", *overrides])
-        self.directory = RunDirectory.create(folder, self.recipe.to_yaml())
+        exists = RunDirectory.exists(folder)
+        self.directory = RunDirectory.open(folder) if exists else RunDirectory.create(folder, self.recipe.to_yaml())
         self.run = Run(self.directory)
         pools = RowStep(Lineage(stage_name("parallel", 0, "news"), 1), BLOCKS, open_pools)
         self.made: list[str] = []

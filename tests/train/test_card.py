@@ -52,6 +52,7 @@ FACTS = CardFacts(
     columns={"x": "source sentence", "y": "output sentence"},
     kind="seq2seq",
     training={"steps": 1234, "held-out loss": 1.23456, "stopped early": None},
+    left_out={"outside_groups": 11, "capped": 19},
     metrics=[
         MetricFacts("TurkCorpus", "student", "SARI", 38.2),
         MetricFacts("TurkCorpus", "copy", "SARI", 26.1, 25, 27, 1),
@@ -156,3 +157,10 @@ def test_the_code_of_the_model_card_runs_and_agrees(base: str, kind: Kind, tmp_p
     (own,) = ast.literal_eval(printed[0])
     assert own == one_line(printed[1])
     assert own
+
+
+def test_kept_pairs_are_those_in_the_dataset_and_those_left_out() -> None:
+    """1,230 + 800 kept by the filters."""
+    said = "Of 2,030 kept pairs 11 are in no group, and 19 are above the most that a group or an output may have; 2,000 are in the dataset."
+    assert said in dataset_body(FACTS)
+    assert "kept pairs" not in dataset_body(replace(FACTS, left_out=None))

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from impdistill.errors import ModelError, RecipeError, RunError
 from impdistill.models.generative import load_generative
 from impdistill.models.student import Student
-from impdistill.models.student_format import PROMPTS, StudentFormat
-from impdistill.recipe import TrainingRecipe
+from impdistill.models.student_format import PROMPTS, Borders, StudentFormat
+from impdistill.recipe import Recipe, TrainingRecipe
+from impdistill.tasks import borders, tasks_of
 from impdistill.train.examples import EncodedPairs, Example
 from impdistill.train.finetune import TrainingResult, finetune
 from impdistill.train.order import epoch_order
@@ -45,6 +46,7 @@ def train(
     held_out: list[Example] | None = None,
     *,
     progress: list[TrainingProgress] | None = None,
+    borders: dict[str, Borders] | None = None,
 ) -> TrainingResult:
     return finetune(
         base,
@@ -56,6 +58,7 @@ def train(
         training,
         GROUPS,
         seed=5,
+        borders=borders,
         device="cpu",
         on_progress=None if progress is None else progress.append,
     )
@@ -160,6 +163,17 @@ def test_the_shorter_of_epochs_and_max_steps_decides(bases: dict[str, str], tmp_
     assert capped.curve[-1].step == 7
     assert train(bases["t5"], tmp_path / "whole", QUICK.model_copy(update={"max_steps": 70})).steps == 10
     assert train(bases["t5"], tmp_path / "part", QUICK.model_copy(update={"epochs": 0.5})).steps == 3
+
+
+def test_the_borders_of_groups_stay_with_the_student(bases: dict[str, str], tmp_path: Path) -> None:
+    """Two students of the same names and other borders are told apart by them, also once their run is gone."""
+    recipe = Recipe.load({"teachers": [{"domain": "any", "model": "any"}]}, ["tasks.paraphrase.groups.paraphrase.compression=[0.9, 2]"])
+    told = borders(tasks_of(recipe))
+    assert told["paraphrase"] == {"compression": (0.9, 2.0), "similarity": (0.0, 0.6)}
+    assert told["short-extractive"] == {"compression": (0.0, 0.5), "similarity": (0.6, None)}
+    train(bases["t5"], tmp_path, QUICK.model_copy(update={"max_steps": 1}), borders=told)
+    found = StudentFormat.read(str(tmp_path / "out")).borders
+    assert found["paraphrase"] == {"compression": [0.9, 2.0], "similarity": [0.0, 0.6]}
 
 
 def test_fewer_pairs_than_a_batch(bases: dict[str, str], tmp_path: Path) -> None:

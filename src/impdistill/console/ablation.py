@@ -6,17 +6,18 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
 from impdistill.ablation import Variant
-from impdistill.console.systems import ALWAYS, readable, student_reader
+from impdistill.console.systems import ALWAYS, readable_for, why_not
 from impdistill.errors import RecipeError, RunError
 from impdistill.evaluate import Benchmark, Evaluation, Metric, Rewriting, Score, baseline, evaluate
 from impdistill.evaluate.results import ARROWS
+from impdistill.models.student import Student
 from impdistill.outcome import Run
 from impdistill.recipe import Recipe
 from impdistill.run.storage import make_directory, write_durably
@@ -35,7 +36,7 @@ class AblationRow:
         pairs: in the dataset its last student was trained on; None for a baseline.
         group: what the student was asked for; None for a baseline, or where the variant has no such task.
         why_empty: why nothing was measured; None where something was.
-        evaluations: one a benchmark.
+        evaluations: one a benchmark, as far as it can be measured there.
     """
 
     name: str
@@ -60,7 +61,7 @@ def measure_variants(
     device: str,
     resamples: int,
 ) -> list[AblationRow]:
-    """Make every variant and measure its student, after the rows copy and lead.
+    """Make every variant, then measure the students on the items that all of them can read, after the rows copy and lead.
 
     A variant that keeps no pair is a row that says so: that, too, is a finding.
 
@@ -72,7 +73,9 @@ def measure_variants(
     if variants[0].group_for(group, whole) is None:
         groups = [name for task in whole.tasks.values() for name in task.groups]
         raise RecipeError(f"--as {group}: the recipe has no such group; it has {', '.join(groups)}")
-    items, students = list(benchmarks), []
+    # 1. make: a later variant makes another student the run's, so that each is kept by its folder
+    rows: list[AblationRow] = []
+    students: dict[str, tuple[str, str]] = {}  # variant -> folder, group to ask for
     for variant in variants:
         asked = variant.group_for(group, whole)
         try:
@@ -80,25 +83,29 @@ def measure_variants(
         except RunError as failure:
             if type(failure) is not RunError:  # damage, a lock, a full disk: no outcome of the variant
                 raise
-            students.append(AblationRow(variant.name, 0, asked, str(failure), ()))
+            rows.append(AblationRow(variant.name, 0, asked, str(failure), ()))
             continue
         pairs = int(run.dataset().facts()["pairs"])
         if asked is None:
-            students.append(AblationRow(variant.name, pairs, None, f"has no group for {group}", ()))
+            rows.append(AblationRow(variant.name, pairs, None, f"has no group for {group}", ()))
             continue
-        student = run.student(device=device)
-        if variant is variants[0]:
-            items = [readable(one, [student_reader(student, [asked])]) for one in benchmarks]
-        system = Rewriting(variant.name, student, asked)
-        measured = tuple(evaluate(system, one, metrics, resamples=resamples) for one in items)
-        students.append(AblationRow(variant.name, pairs, asked, None, measured))
-    return [baseline_row(spec, items, metrics, resamples) for spec in ALWAYS] + students
+        students[variant.name] = str(run.student_folder().path), asked
+        rows.append(AblationRow(variant.name, pairs, asked, None, ()))
+
+    # 2. measure
+    items = readable_for(benchmarks, list(students.values()))
+    for place, row in enumerate(rows):
+        if row.name in students:
+            folder, asked = students[row.name]
+            system = Rewriting(row.name, Student.load(folder, device=device), asked)
+            rows[place] = replace(row, evaluations=tuple(evaluate(system, one, metrics, resamples=resamples) for one in items))
+    return [baseline_row(spec, items, metrics, resamples) for spec in ALWAYS] + rows
 
 
 def ablation_tables(rows: Sequence[AblationRow], group: str) -> list[Table]:
     """A table a benchmark: a row a variant, its pairs and main scores; below it what kept variants from being measured."""
     tables = []
-    for place, first in enumerate(rows[0].evaluations):
+    for first in rows[0].evaluations:
         table = Table(header_style="bold", box=None, pad_edge=False, title_justify="left", caption_justify="left")
         table.title = Text(f"{first.benchmark} ({first.items} items), asked for {group}")
         table.add_column("", no_wrap=True)
@@ -107,8 +114,11 @@ def ablation_tables(rows: Sequence[AblationRow], group: str) -> list[Table]:
         for score in scores:
             table.add_column(Text(_heading(score)), justify="right", no_wrap=True)
         for row in rows:
+            found = next((one for one in row.evaluations if one.origin == first.origin), None)
+            if found is None and row.evaluations:
+                continue  # measured on other benchmarks only
             pairs = "" if row.pairs is None else f"{row.pairs:,}"
-            cells = [_cell(row.evaluations[place].score(score.name)) for score in scores] if row.evaluations else []
+            cells = [] if found is None else [_cell(found.score(score.name)) for score in scores]
             table.add_row(Text(row.name), pairs, *map(Text, cells))
         unmeasured = [f"{row.name}: {row.why_empty}" for row in rows if row.why_empty]
         table.caption = Text("\n".join(["± half of the 95% bootstrap interval; all scores are in table.json", *unmeasured]))
@@ -161,8 +171,8 @@ def write_table(rows: Sequence[AblationRow], out: Path) -> list[Path]:
 
 
 def baseline_row(spec: str, benchmarks: Sequence[Benchmark], metrics: Sequence[Metric], resamples: int) -> AblationRow:
-    """The row of `copy`, `lead:0.79` or `human`."""
+    """The row of `copy`, `lead:0.79` or `human`, on the benchmarks that it can answer."""
     system = baseline(spec)
     assert system is not None
-    measured = tuple(evaluate(system, one, metrics, resamples=resamples) for one in benchmarks)
+    measured = tuple(evaluate(system, one, metrics, resamples=resamples) for one in benchmarks if why_not(system, one) is None)
     return AblationRow(spec, None, None, None, measured)

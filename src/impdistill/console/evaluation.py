@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from impdistill.errors import RecipeError
+
 if TYPE_CHECKING:
     from impdistill.ablation import Variant
-    from impdistill.evaluate import Benchmark, Evaluation, Metric
+    from impdistill.evaluate import Evaluation, Metric
     from impdistill.evaluate.evaluation import SystemComparison
+    from impdistill.evaluate.fields import Fields
     from impdistill.outcome import Run
 
 console = Console(emoji=False)  # lead:x: is no picture
@@ -24,8 +27,13 @@ OnOption = Annotated[
     typer.Option(
         "--on",
         metavar="BENCHMARK",
-        help="A JSONL or TSV file, qqp-summary:FILE, qqp-paraphrase:FILE, or hub:NAME[:CONFIG]@SPLIT. Repeatable.",
+        help="A JSONL or TSV file, qqp-summary:FILE, qqp-paraphrase:FILE, parallel:SOURCES,REFERENCES,..., or "
+        "hub:NAME[:CONFIG]@SPLIT. Repeatable.",
     ),
+]
+FieldsOption = Annotated[
+    str | None,
+    typer.Option("--fields", metavar="source=..,references=..,label=..", help="Names (or numbers) of unusual fields of benchmarks."),
 ]
 ItemsOption = Annotated[int | None, typer.Option("--items", min=1, help="At most this many items of each benchmark.")]
 AlphaOption = Annotated[float, typer.Option(min=0, max=1, help="Of iBLEU: .8 in the paper's first version, .7 in its second.")]
@@ -62,8 +70,17 @@ def evaluate(
     judge: JudgeOption = None,
     encoder: EncoderOption = None,
     instruction: Annotated[str | None, typer.Option(help="First line of the prompt of prompt:MODEL.")] = None,
-    examples: Annotated[str | None, typer.Option(metavar="BENCHMARK", help="Where prompt:MODEL's examples come from.")] = None,
+    examples: Annotated[
+        str | None, typer.Option(metavar="BENCHMARK", help="Where prompt:MODEL's examples come from, for a second row.")
+    ] = None,
     shots: Annotated[int, typer.Option(min=1, help="How many of them.")] = 5,
+    output_label: Annotated[
+        str | None, typer.Option(help="Before prompt:MODEL's output. Default: Paraphrase: or Summary:, by the instruction.")
+    ] = None,
+    against: Annotated[
+        str, typer.Option(metavar="SYSTEM", help="What the others are tested against, item by item: a SYSTEM, or a row's name.")
+    ] = "copy",
+    fields: FieldsOption = None,
     resamples: ResamplesOption = 1000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     device: DeviceOption = "auto",
@@ -73,20 +90,39 @@ def evaluate(
     A student gets a row for each group; asked for several, its controllability is measured too. `impdistill report RUN` shows
     what lies in RUN/evaluation.
     """
-    from impdistill.console.systems import Asking, contender, read_benchmarks, readable, with_baselines
-    from impdistill.evaluate import as_tables, compare_systems, control_tables, measure_control, write_results
+    from impdistill.console.systems import (
+        Asking,
+        check_humans,
+        contender,
+        examples_for,
+        read_benchmarks,
+        readable,
+        rivals,
+        why_not,
+        with_baselines,
+    )
+    from impdistill.evaluate import as_tables, control_tables, measure_control, write_results
     from impdistill.evaluate import evaluate as measure
     from impdistill.evaluate.benchmarks import read_benchmark
     from impdistill.evaluate.metrics.rouge import unseen_items
-    from impdistill.evaluate.results import write_control
+    from impdistill.evaluate.results import comparison_tables, write_control
 
     # 1. what is measured, on what, by what
-    shown = [] if examples is None else _pairs(read_benchmark(examples), shots)
-    benchmarks = read_benchmarks(on, items)
+    named = fields_of(fields)
+    benchmarks = read_benchmarks(on, items, named)
+    shown = () if examples is None else examples_for(read_benchmark(examples, named), benchmarks, shots)
     metrics = metrics_of(alpha, judge, encoder, device)
-    asking = Asking(tuple(groups or ()), instruction, tuple(shown), device)
+    asking = Asking(tuple(groups or ()), instruction, shown, output_label, device)
     contenders = [contender(spec, asking) for spec in with_baselines(systems, benchmarks)]
+    if not any(against in (one.spec, *(system.name for system in one.systems)) for one in contenders):
+        contenders.append(contender(against, asking))
+    check_humans(contenders, benchmarks)
     readers = [one.reader for one in contenders if one.reader is not None]
+    warnings = [
+        f"{one.spec}: no control is measured, as its folder does not tell the borders of {', '.join(one.borderless)}; evaluate its run"
+        for one in contenders
+        if one.borderless and len(one.systems) > 1
+    ]
 
     # 2. measure
     evaluations: list[Evaluation] = []
@@ -96,24 +132,29 @@ def evaluate(
         rows = []
         for one in contenders:
             for system in one.systems:
+                reason = why_not(system, benchmark)
+                if reason is not None:
+                    warnings.append(f"{benchmark.name}: no row {system.name}, as {reason}")
+                    continue
                 _say(f"{system.name} on {benchmark.name}, {len(benchmark)} items")
                 rows.append(measure(system, benchmark, metrics, resamples=resamples, seed=seed))
-            if one.rewriter is not None and len(one.groups) > 1:
-                control = measure_control(one.rewriter, one.groups, benchmark.sources, resamples=resamples, seed=seed)
+            if one.rewriter is not None and len(one.groups) > 1 and not one.borderless:
+                control = measure_control(one.rewriter, one.groups, benchmark.sources, resamples=resamples, seed=seed, version=one.version)
                 controls.append((one.spec, benchmark.name, control))
         evaluations += rows
-        if len(benchmark) > 1:
-            comparisons += compare_systems(rows, "copy", resamples=resamples, seed=seed)
+        comparisons += _compared(rows, rivals(contenders, against), resamples, seed)
+        unseen = unseen_items(benchmark.references)
+        if unseen:
+            warnings.append(f"{benchmark.name}: ROUGE sees only a-z and 0-9, and scores 0 on {unseen} items whose references have none")
 
     # 3. show and keep
     for columns in _fitting(evaluations, console.width):
-        for table in as_tables(columns):
+        digits = {score.name: score.digits for one in columns for score in one.scores if score.direction != "neither"}
+        told = [one for one in comparisons if one.score in digits and one.origin == columns[0].origin]
+        for table in (*as_tables(columns), *comparison_tables(told, [one.system for one in columns], digits)):
             console.print(table)
-    for benchmark in benchmarks:
-        unseen = unseen_items(benchmark.references)
-        if unseen:
-            warning = f"{benchmark.name}: ROUGE sees only a-z and 0-9, and scores 0 on {unseen} items whose references have none"
-            console.print(warning, style="yellow", markup=False, highlight=False)
+    for warning in warnings:
+        console.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for spec, name, control in controls:
         console.print(f"\n{spec} on {name}", markup=False, highlight=False)
         for table in control_tables(control):
@@ -123,7 +164,13 @@ def evaluate(
 
 
 def ablate(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: paper, naacl, starter.")],
+    recipes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE [RECIPE...]",
+            help="A YAML file, or a packaged recipe: paper, naacl, starter. One: it and its built-in ablations; several: each as it is.",
+        ),
+    ],
     on: OnOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="Gets run/, which all variants share, and table.json, table.csv.")],
     variants: Annotated[
@@ -134,31 +181,34 @@ def ablate(
         str | None, typer.Option("--as", "-a", metavar="GROUP", help="What students are asked for. Default: long-abstractive.")
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="FIELD=VALUE", help="Override a field of the recipe. Repeatable.")
+        list[str] | None, typer.Option("--set", "-s", metavar="FIELD=VALUE", help="Override a field of every recipe. Repeatable.")
     ] = None,
     items: ItemsOption = None,
     alpha: AlphaOption = 0.8,
     judge: JudgeOption = None,
     encoder: EncoderOption = None,
+    fields: FieldsOption = None,
     resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
 ) -> None:
     """Run a recipe whole and with one part taken away at a time, and compare the students on benchmarks (the paper's table 6).
 
-    All variants share one run directory: what a variant does not touch is not made again. The same command goes on where it
-    stopped.
+    Or run several recipes, and compare theirs. All variants share one run directory: what a variant does not touch is not made
+    again. The same command goes on where it stopped.
     """
-    from impdistill.ablation import distill_variant, variants_of
+    from impdistill.ablation import distill_variant, variants_of, whole_recipes
     from impdistill.console.ablation import ablation_tables, default_group, measure_variants, write_table
     from impdistill.console.progress import RunProgress
     from impdistill.console.systems import read_benchmarks
     from impdistill.recipe import Recipe
     from impdistill.run.interrupt import EXIT_CODE, ending_promptly
 
-    loaded = Recipe.load(recipe, overrides or ())
-    asked = default_group(loaded) if group is None else group
-    chosen = variants_of(loaded, variants or ())
-    benchmarks = read_benchmarks(on, items)
+    loaded = [Recipe.load(recipe, overrides or ()) for recipe in recipes]
+    if variants and len(loaded) > 1:
+        raise RecipeError("--only: chooses among the ablations of one recipe; several are compared as they are")
+    asked = default_group(loaded[0]) if group is None else group
+    chosen = variants_of(loaded[0], variants or ()) if len(loaded) == 1 else whole_recipes(dict(zip(recipes, loaded, strict=True)))
+    benchmarks = read_benchmarks(on, items, fields_of(fields))
     metrics = metrics_of(alpha, judge, encoder, device)
 
     def make(variant: Variant) -> Run:
@@ -181,13 +231,17 @@ def ablate(
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN [RUN]", help="One run, or two to see side by side.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Gets report.html, report.json and figures/.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Gets report.html, report.json, flagged.csv and figures/.")],
     results: Annotated[
         list[Path] | None,
-        typer.Option("--results", metavar="DIR", help="What `evaluate --out` wrote, besides RUN/evaluation. Repeatable."),
+        typer.Option("--results", metavar="DIR", help="What `evaluate --out` wrote, besides RUN/evaluation; of the first RUN. Repeatable."),
     ] = None,
     against: Annotated[
         list[str] | None, typer.Option("--leaks", metavar="BENCHMARK", help="Look for texts of this benchmark. Repeatable.")
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", metavar="DATASET", help="Compare with this dataset, read as --on of `evaluate` is. Repeatable."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Also write every chart as PNG and SVG.")] = True,
     seed: Annotated[int, typer.Option(help="Another seed, other pairs to read.")] = 0,
@@ -197,8 +251,15 @@ def report(
     from impdistill.outcome import Run
     from impdistill.report import write_report
 
-    benchmarks = [read_benchmark(spec) for spec in against or ()]
-    written = write_report([Run.open(run) for run in runs], out, results=results or (), benchmarks=benchmarks, figures=figures, seed=seed)
+    written = write_report(
+        [Run.open(run) for run in runs],
+        out,
+        results=results or (),
+        benchmarks=[read_benchmark(spec) for spec in against or ()],
+        beside=[read_benchmark(spec) for spec in beside or ()],
+        figures=figures,
+        seed=seed,
+    )
     console.print(str(written), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -220,9 +281,22 @@ def metrics_of(alpha: float, judge: str | None, encoder: str | None, device: str
     return metrics
 
 
-def _pairs(benchmark: Benchmark, number: int) -> list[tuple[str, str]]:
-    sources = zip(benchmark.sources, benchmark.references, strict=True)
-    return [(source, references[0]) for source, references in sources][:number]
+def fields_of(text: str | None) -> Fields:
+    """What `--fields` says."""
+    from impdistill.evaluate.fields import BY_NAME, Fields
+
+    return BY_NAME if text is None else Fields.of(text)
+
+
+def _compared(rows: Sequence[Evaluation], rival_of: Mapping[str, str], resamples: int, seed: int) -> list[SystemComparison]:
+    """Every row of a benchmark with its rival, where that one was measured on it."""
+    from impdistill.evaluate import compare_systems
+
+    found: list[SystemComparison] = []
+    for rival in (one for one in rows if one.system in rival_of.values()):
+        others = [one for one in rows if rival_of.get(one.system) == rival.system]
+        found += compare_systems([rival, *others], rival.system, resamples=resamples, seed=seed)
+    return found
 
 
 def _fitting(evaluations: Sequence[Evaluation], width: int) -> Iterator[list[Evaluation]]:

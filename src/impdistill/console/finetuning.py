@@ -15,9 +15,11 @@ from impdistill.console.evaluation import (
     AlphaOption,
     DeviceOption,
     EncoderOption,
+    FieldsOption,
     ItemsOption,
     JudgeOption,
     ResamplesOption,
+    fields_of,
     metrics_of,
 )
 from impdistill.console.progress import RunProgress
@@ -62,6 +64,7 @@ def finetune(
     instruction: InstructionOption = None,
     held_out: HeldOutOption = 0.05,
     overrides: TrainingOption = None,
+    fields: FieldsOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
@@ -74,7 +77,9 @@ def finetune(
 
     start = Start.of(model)
     training = training_with(start, overrides or ())
-    pairs = human_pairs(read_benchmark(on), without=[read_benchmark(spec) for spec in without or ()], held_out=held_out, seed=seed)
+    named = fields_of(fields)
+    tests = [read_benchmark(spec, named) for spec in without or ()]
+    pairs = human_pairs(read_benchmark(on, named), without=tests, held_out=held_out, seed=seed)
     with RunProgress(error_console) as progress:
         taught = _interruptible(
             lambda: finetune_student(
@@ -114,6 +119,7 @@ def transfer(
     alpha: AlphaOption = 0.8,
     judge: JudgeOption = None,
     encoder: EncoderOption = None,
+    fields: FieldsOption = None,
     resamples: ResamplesOption = 1000,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -134,8 +140,10 @@ def transfer(
     training = training_with(start, overrides or ())
     spoken = instruction_for(group, start, instruction)
     metrics = metrics_of(alpha, judge, encoder, device)
-    pairs = human_pairs(read_benchmark(on), without=[read_benchmark(spec) for spec in test], held_out=held_out, seed=seed)
-    benchmarks = read_benchmarks(test, items)
+    named = fields_of(fields)
+    tests = [read_benchmark(spec, named) for spec in test]
+    pairs = human_pairs(read_benchmark(on, named), without=tests, held_out=held_out, seed=seed)
+    benchmarks = read_benchmarks(test, items, named)
 
     # 2. teach
     with RunProgress(error_console) as progress:

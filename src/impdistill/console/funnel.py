@@ -72,6 +72,20 @@ def questions_line(counts: Mapping[str, int]) -> str:
     return f"Judge: asked {number:,} of {every:,} questions{share}: {lists[0]}; spared: {lists[1]}"
 
 
+def sentences_line(counts: Mapping[str, int]) -> str | None:
+    """How many sentences the critic read; None where no filter asks it.
+
+    Args:
+        counts: keys `sentences/all`, `sentences/read`, `sentences/recorded` and `sentences/spared`; all = the others' sum.
+    """
+    every = counts.get("sentences/all", 0)
+    if not every:
+        return None
+    read, recorded, spared = (counts.get(f"sentences/{fate}", 0) for fate in ("read", "recorded", "spared"))
+    share = f" ({read / every:.1%})"
+    return f"Critic: read {read:,} of {every:,} sentences{share}; spared: read before {recorded:,}, in no pair by then {spared:,}"
+
+
 def _by_reason(counts: Mapping[str, int], start: str) -> list[tuple[str, int]]:
     found = [(key.removeprefix(start), number) for key, number in counts.items() if key.startswith(start) and number]
     return sorted(found, key=lambda each: -each[1])

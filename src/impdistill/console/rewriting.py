@@ -24,17 +24,33 @@ def load_student(model: str, round_: int | None, device: str) -> Student:
     return Student.load("starter:student" if model == "starter" else model, device=device)
 
 
+def sentence_argument(name: str, text: str) -> str:
+    """A sentence given on the command line, as it is.
+
+    Raises:
+        TextError: it is empty, or not UTF-8 (Python hands such bytes on as lone surrogates).
+    """
+    if not text.strip():
+        raise TextError(f"{name} is empty; give a sentence")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TextError(f"{name} is not UTF-8 (character {error.start}); convert it first, e.g. iconv -f latin1 -t utf-8") from error
+    return text
+
+
 def lines_of(content: bytes) -> list[str]:
-    """The lines of standard input.
+    """The lines of standard input. Only a line feed ends one: other characters that `str.splitlines` cuts at, such as U+2028, stand
+    within sentences of the web.
 
     Raises:
         TextError: not UTF-8, or a line is empty (one line out for each line in could not be kept).
     """
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = [line.removesuffix("\r") for line in content.decode("utf-8-sig").removesuffix("\n").split("\n")]
     except UnicodeDecodeError as error:
         raise TextError(f"standard input is not UTF-8 (byte {error.start}); convert it first, e.g. iconv -f latin1 -t utf-8") from error
-    if not lines:
+    if lines == [""]:
         raise TextError("standard input is empty; give one sentence a line")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -43,7 +59,12 @@ def lines_of(content: bytes) -> list[str]:
 
 
 def rewritten(student: Student, texts: Sequence[str], group: str, beams: int, as_json: bool) -> Iterator[str]:
-    """One output line for each text, in order: the rewrite, or a JSON object with its scores."""
+    """One output line for each text, in order: the rewrite, or a JSON object with its scores.
+
+    Raises:
+        TextError: a text is over the student's limit; nothing has been rewritten then.
+    """
+    student.check(texts, group)
     decoding = Decoding(beams=beams)
     for start in range(0, len(texts), LINES_AT_ONCE):
         part = texts[start : start + LINES_AT_ONCE]

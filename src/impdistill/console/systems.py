@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from impdistill.errors import BenchmarkError, ModelError
 from impdistill.evaluate import Benchmark, Rewriter, Rewriting, System, baseline, benchmark_of, read_benchmark
+from impdistill.evaluate.fields import BY_NAME, Fields
+from impdistill.evaluate.prompting import Prompt, PromptedModel, Prompting, output_label
+from impdistill.evaluate.systems import Human
 from impdistill.models.student import Student
+from impdistill.models.student_format import Borders, StudentFormat
 from impdistill.recipe import Recipe
 from impdistill.tasks import Group, tasks_of
 from impdistill.transfer import run_and_round
 
 PROMPTED = "prompt:"
+STARTER = "starter"
 ALWAYS = ("copy", "lead:0.79")
 """Rows of every table: on a benchmark with references near its sources both beat most models."""
 
@@ -37,16 +43,20 @@ class Contender:
 
     Attributes:
         spec: as given.
-        systems: a row each: one, or for a student one a group.
+        systems: a row each: one, for a student one a group, for a prompted model one without and one with examples.
         rewriter, groups: for a student, what its controllability is measured on; None and empty otherwise.
+        borderless: groups that were asked for and whose borders are not known, so that control cannot be measured.
         reader: for a student, how much it can read.
+        version: for a student, the hash of its files.
     """
 
     spec: str
     systems: tuple[System, ...]
     rewriter: Rewriter | None = None
     groups: tuple[Group, ...] = ()
+    borderless: tuple[str, ...] = ()
     reader: Reader | None = None
+    version: str | None = None
 
 
 @dataclass(slots=True)
@@ -71,12 +81,14 @@ class Asking:
     Attributes:
         groups: what students are asked for; empty: all they know.
         instruction, examples: what stands before the question to a model without training; None: the default instruction.
+        output_label: what stands before its output; None: by the instruction.
         device: auto, cpu, cuda, ...
     """
 
     groups: tuple[str, ...] = ()
     instruction: str | None = None
     examples: tuple[tuple[str, str], ...] = ()
+    output_label: str | None = None
     device: str = "auto"
 
 
@@ -96,14 +108,66 @@ def contender(spec: str, asking: Asking) -> Contender:
 
 
 def with_baselines(specs: Sequence[str], benchmarks: Sequence[Benchmark]) -> list[str]:
-    """`specs` and the rows that keep a table honest: copy, lead and, where every item has two references, a human one."""
+    """`specs` and the rows that keep a table honest: copy, lead and, where every item of a benchmark has two references, a human one."""
     wanted = list(ALWAYS)
-    if all(len(references) > 1 for benchmark in benchmarks for references in benchmark.references):
+    if any(Human().can_answer(benchmark) for benchmark in benchmarks):
         wanted.append("human")
     return [*dict.fromkeys([*specs, *wanted])]
 
 
-def read_benchmarks(specs: Sequence[str], most_items: int | None) -> list[Benchmark]:
+def check_humans(contenders: Sequence[Contender], benchmarks: Sequence[Benchmark]) -> None:
+    """Raise `BenchmarkError` for a human that no benchmark has references for."""
+    for system in (system for one in contenders for system in one.systems if isinstance(system, Human)):
+        if not any(system.can_answer(benchmark) for benchmark in benchmarks):
+            system.answer(benchmarks[0])  # raises, naming the item
+
+
+def rivals(contenders: Sequence[Contender], against: str) -> dict[str, str]:
+    """Name of a row -> name of the row it is compared with.
+
+    Args:
+        against: a row's name or, of a system with a row for each group, its spec: each row is compared with that of its group.
+    """
+    rival = next(one for one in contenders if against in (one.spec, *(system.name for system in one.systems)))
+    theirs = {system.name.removeprefix(rival.spec): system.name for system in rival.systems}
+    only = against if against in theirs.values() else next(iter(theirs.values())) if len(theirs) == 1 else None
+    found = {}
+    for one in contenders:
+        for system in one.systems:
+            other = only or (None if one is rival else theirs.get(system.name.removeprefix(one.spec)))
+            if other is not None and other != system.name:
+                found[system.name] = other
+    return found
+
+
+def why_not(system: System, benchmark: Benchmark) -> str | None:
+    """Why a system has no row for a benchmark; None where it can answer it."""
+    if isinstance(system, Human) and not system.can_answer(benchmark):
+        return "not every item has the references"
+    if isinstance(system, Prompting) and not system.can_answer(benchmark):
+        return "no prompt fits the model's positions"
+    return None
+
+
+def examples_for(shown: Benchmark, benchmarks: Sequence[Benchmark], shots: int) -> tuple[tuple[str, str], ...]:
+    """The first `shots` pairs of a benchmark that are no items of those measured on.
+
+    Raises:
+        BenchmarkError: all of them are.
+    """
+    asked = {_same(source) for benchmark in benchmarks for source in benchmark.sources}
+    pairs = zip(shown.sources, shown.references, strict=True)
+    found = [(source, references[0]) for source, references in pairs if _same(source) not in asked]
+    if not found:
+        raise BenchmarkError(f"{shown.origin}: all its {len(shown)} items are items measured on; take --examples from a training set")
+    return tuple(found[:shots])
+
+
+def _same(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def read_benchmarks(specs: Sequence[str], most_items: int | None, fields: Fields = BY_NAME) -> list[Benchmark]:
     """The benchmarks; of each at most `most_items` items from its start, the rest counted as left out.
 
     Raises:
@@ -111,7 +175,7 @@ def read_benchmarks(specs: Sequence[str], most_items: int | None) -> list[Benchm
     """
     benchmarks = []
     for spec in specs:
-        benchmark = read_benchmark(spec)
+        benchmark = read_benchmark(spec, fields)
         if most_items is not None and len(benchmark) > most_items:
             keep = [index < most_items for index in range(len(benchmark))]
             benchmark = _selected(benchmark, keep, f"after the first {most_items}")
@@ -131,34 +195,69 @@ def readable(benchmark: Benchmark, readers: Sequence[Reader]) -> Benchmark:
 
 def _selected(benchmark: Benchmark, keep: Sequence[bool], reason: str) -> Benchmark:
     rows = [index for index, kept in enumerate(keep) if kept]
-    skipped = {**benchmark.skipped, reason: len(benchmark) - len(rows)}
+    skipped = {**benchmark.skipped, reason: benchmark.skipped.get(reason, 0) + len(benchmark) - len(rows)}
     if not rows:
         return benchmark_of(benchmark.name, benchmark.origin, [], skipped)  # raises, naming what was left out
-    sources = tuple(benchmark.sources[row] for row in rows)
-    return replace(benchmark, sources=sources, references=tuple(benchmark.references[row] for row in rows), skipped=skipped)
+    lines = {count: tuple(places[row] for row in rows) for count, places in benchmark.lines.items()}
+    return replace(
+        benchmark,
+        sources=tuple(benchmark.sources[row] for row in rows),
+        references=tuple(benchmark.references[row] for row in rows),
+        skipped=skipped,
+        lines={**lines, len(rows): tuple(range(len(rows)))},
+    )
 
 
 def _student(spec: str, asking: Asking) -> Contender:
     found = run_and_round(spec)
+    recipe: Recipe | None
     if found is not None:
         run, round_ = found
         recipe, student = run.recipe, run.student(round_, device=asking.device)
     else:
-        recipe = Recipe.load({"teachers": [{"domain": "any", "model": "any"}]})  # for its groups alone
-        student = Student.load("starter:student" if spec == "starter" else spec, device=asking.device)
-    borders = {group.name: group for task in tasks_of(recipe) for group in task.groups}
+        recipe = Recipe.load(STARTER) if spec == STARTER else None  # of a folder nothing is known but what it says itself
+        student = Student.load("starter:student" if spec == STARTER else spec, device=asking.device)
     names = asking.groups or student.groups
     for name in names:
         if name not in student.groups:
             raise BenchmarkError(f"{spec}: this student knows no group {name!r}; it knows {', '.join(student.groups)}")
     remembering = Remembering(student)
+    known = known_groups(student.format, recipe)
     return Contender(
         spec,
         tuple(Rewriting(f"{spec} {name}", remembering, name, student.fingerprint) for name in names),
         remembering,
-        tuple(borders.get(name) or Group(name, student.format.groups[name]) for name in names),
+        tuple(known[name] for name in names if name in known),
+        tuple(name for name in names if name not in known),
         student_reader(student, names),
+        student.fingerprint,
     )
+
+
+def known_groups(spoken: StudentFormat, recipe: Recipe | None) -> dict[str, Group]:
+    """The student's groups whose borders are known: from its folder, else from the recipe that made it.
+
+    Groups of usual names may have any borders, so that names alone tell nothing.
+    """
+    by_recipe = {} if recipe is None else {group.name: group for task in tasks_of(recipe) for group in task.groups}
+    by_folder = {
+        name: Group(name, spoken.groups.get(name, ""), _interval(borders, "compression"), _interval(borders, "similarity"))
+        for name, borders in spoken.borders.items()
+    }
+    return {**by_recipe, **by_folder}
+
+
+def _interval(borders: Borders, axis: str) -> tuple[float, float]:
+    low, high = borders[axis]
+    return (0.0 if low is None else float(low), math.inf if high is None else float(high))
+
+
+def readable_for(benchmarks: Sequence[Benchmark], students: Sequence[tuple[str, str]]) -> list[Benchmark]:
+    """`readable` for students by (folder, group), of which one at a time is in memory."""
+    for folder, group in students:
+        reader = student_reader(Student.load(folder, device="cpu"), [group])
+        benchmarks = [readable(one, [reader]) for one in benchmarks]
+    return list(benchmarks)
 
 
 def student_reader(student: Student, groups: Sequence[str]) -> Reader:
@@ -167,13 +266,12 @@ def student_reader(student: Student, groups: Sequence[str]) -> Reader:
 
 
 def _prompted(model: str, asking: Asking) -> Contender:
-    from impdistill.evaluate.prompting import Prompt, PromptedModel
-
     if not model:
         raise ModelError(f"{PROMPTED}: name the model, e.g. {PROMPTED}gpt2 or {PROMPTED}./folder")
-    prompt = Prompt(examples=asking.examples)
-    if asking.instruction is not None:
-        prompt = replace(prompt, instruction=asking.instruction)
-    shots = f"{len(asking.examples)}-shot" if asking.examples else "zero-shot"
-    asked = PromptedModel.load(model, {"prompt": prompt}, device=asking.device)
-    return Contender(f"{PROMPTED}{model}", (Rewriting(f"{PROMPTED}{model} {shots}", asked, "prompt"),))
+    instruction = Prompt().instruction if asking.instruction is None else asking.instruction
+    label = output_label(instruction) if asking.output_label is None else asking.output_label
+    prompts = {"zero-shot": Prompt(instruction, output_label=label)}
+    if asking.examples:
+        prompts[f"{len(asking.examples)}-shot"] = replace(prompts["zero-shot"], examples=asking.examples)
+    asked = PromptedModel.load(model, prompts, device=asking.device)
+    return Contender(f"{PROMPTED}{model}", tuple(Prompting(f"{PROMPTED}{model} {shots}", asked, shots) for shots in prompts))

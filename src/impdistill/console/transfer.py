@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impdistill.console.ablation import AblationRow, baseline_row
-from impdistill.console.systems import readable, student_reader, with_baselines
+from impdistill.console.systems import readable_for, with_baselines
 from impdistill.evaluate import Benchmark, Metric, Rewriting, evaluate
 from impdistill.models.student import Student
 from impdistill.recipe import TrainingRecipe
@@ -78,8 +78,7 @@ def measure_taught(
     Raises:
         BenchmarkError: no item is left.
     """
-    readers = [student_reader(Student.load(row.folder, device="cpu"), [group]) for row in rows]
-    items = [readable(one, readers) for one in benchmarks]
+    items = readable_for(benchmarks, [(row.folder, group) for row in rows])
     found = [baseline_row(spec, items, metrics, resamples) for spec in with_baselines([], items)]
     for row in rows:
         system = Rewriting(row.name, Student.load(row.folder, device=device), group)

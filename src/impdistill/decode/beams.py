@@ -13,7 +13,6 @@ Knows nothing of constraints or scores.
 from __future__ import annotations
 
 import copy
-import inspect
 import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -24,7 +23,7 @@ from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel, Pre
 from transformers.cache_utils import Cache, DynamicLayer
 
 from impdistill.errors import ModelError, TextError
-from impdistill.models.generative import with_cache
+from impdistill.models.generative import accepts, logits_of
 
 _POOL_SLACK = 2
 """A pool is cleared of dead keys when it is this many times as long as what the beams still attend to."""
@@ -83,8 +82,10 @@ def open_beams(teacher: TeacherFace, prefixes: Sequence[str], max_new_tokens: in
         )
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=config)
-    arguments: dict[str, Any] = {"position_ids": positions} if _accepts(teacher.model, "position_ids") else {}
-    logits = _forward(teacher.model, input_ids=ids, attention_mask=mask, cache=cache, last_only=True, **arguments)
+    arguments: dict[str, Any] = {"position_ids": positions} if accepts(teacher.model, "position_ids") else {}
+    if accepts(teacher.model, "logits_to_keep"):
+        arguments["logits_to_keep"] = 1
+    logits = logits_of(teacher.model, input_ids=ids, attention_mask=mask, cache=cache, **arguments)[:, -1:]
     if attends_by_mask(teacher.model):
         return TreeBeams(teacher.model, cache, mask), logits
     return RowBeams(teacher.model, cache, {"attention_mask": mask}, positions[:, -1]), logits
@@ -107,7 +108,7 @@ class TreeBeams:
         dtype = self._model.dtype
         mask = torch.zeros(self._visible.shape, dtype=dtype, device=tokens.device)
         mask.masked_fill_(~self._visible, torch.finfo(dtype).min)
-        logits = _forward(
+        logits = logits_of(
             self._model,
             input_ids=tokens,
             attention_mask=mask[:, None],
@@ -161,10 +162,10 @@ class RowBeams:
             self._position = self._position + 1
             self._fixed["attention_mask"] = torch.nn.functional.pad(self._fixed["attention_mask"], (0, 1), value=1)
             arguments["attention_mask"] = _repeated(self._fixed["attention_mask"], rows)
-            if _accepts(self._model, "position_ids"):
+            if accepts(self._model, "position_ids"):
                 arguments["position_ids"] = self._position.repeat_interleave(rows)[:, None]
         arguments["decoder_input_ids" if self._model.config.is_encoder_decoder else "input_ids"] = tokens.reshape(-1, 1)
-        logits = _forward(self._model, cache=self._cache, **arguments)
+        logits = logits_of(self._model, cache=self._cache, **arguments)
         self._rows = rows
         return logits.view(n, rows, -1)
 
@@ -191,7 +192,7 @@ def _open_seq2seq(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[Ro
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     fixed = {"encoder_outputs": encoded, "attention_mask": mask}
     first = torch.full((len(ids), 1), start, device=ids.device)
-    logits = _forward(model, decoder_input_ids=first, cache=cache, **fixed)
+    logits = logits_of(model, decoder_input_ids=first, cache=cache, **fixed)
     return RowBeams(model, cache, fixed, None), logits
 
 
@@ -205,19 +206,6 @@ def _left_padded(teacher: TeacherFace, prefixes: Sequence[str]) -> tuple[Tensor,
     ids = torch.tensor([[padding] * (longest - len(ids)) + ids for ids in lists], device=teacher.device)
     mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in lists], device=teacher.device)
     return ids, mask
-
-
-def _forward(model: PreTrainedModel, *, cache: Cache | None = None, last_only: bool = False, **arguments: Any) -> Tensor:
-    if cache is not None:
-        arguments |= with_cache(model, cache)
-    if last_only and _accepts(model, "logits_to_keep"):
-        arguments["logits_to_keep"] = 1
-    logits: Tensor = model(**arguments, use_cache=True, return_dict=True).logits
-    return logits[:, -1:] if last_only else logits
-
-
-def _accepts(model: PreTrainedModel, name: str) -> bool:
-    return name in inspect.signature(model.forward).parameters
 
 
 def _repeated(value: Any, times: int) -> Any:
@@ -264,7 +252,7 @@ def attends_by_mask(model: PreTrainedModel) -> bool:
     if model not in _BY_MASK:
         config = model.config
         sees_all = not config.is_encoder_decoder and "local" not in getattr(config, "attention_layers", ())  # GPT-Neo's window
-        _BY_MASK[model] = sees_all and _accepts(model, "position_ids") and _probe(model)
+        _BY_MASK[model] = sees_all and accepts(model, "position_ids") and _probe(model)
     return _BY_MASK[model]
 
 
@@ -278,14 +266,14 @@ def _probe(model: PreTrainedModel) -> bool:
 
     def second_logits(visible: Tensor) -> Tensor | None:
         cache = DynamicCache(config=model.config)
-        _forward(model, input_ids=torch.tensor(prefix, device=model.device), cache=cache)
+        logits_of(model, input_ids=torch.tensor(prefix, device=model.device), cache=cache)
         if not all(type(layer) is DynamicLayer for layer in cache.layers):
             return None  # e.g. a sliding window, whose slots are not positions
         mask = torch.zeros(visible.shape, dtype=model.dtype, device=model.device)
         mask.masked_fill_(~visible, torch.finfo(model.dtype).min)
-        return _forward(model, input_ids=together, attention_mask=mask, position_ids=positions, cache=cache)[0, 1]
+        return logits_of(model, input_ids=together, attention_mask=mask, position_ids=positions, cache=cache)[0, 1]
 
-    right = _forward(model, input_ids=torch.tensor([[*prefix[0], second]], device=model.device))[0, -1]
+    right = logits_of(model, input_ids=torch.tensor([[*prefix[0], second]], device=model.device))[0, -1]
     try:
         apart, seeing = second_logits(visible), second_logits(visible | torch.tensor([[False], [True]], device=model.device))
     except (RuntimeError, ValueError, TypeError, IndexError):  # what models raise on a mask of four dimensions that they do not take

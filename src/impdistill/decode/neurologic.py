@@ -78,10 +78,6 @@ class NeuroLogic:
             raise ValueError(f"min_end_probability must be in [0, 1): {self.min_end_probability}")
 
 
-TRAINED = NeuroLogic(prune_factor=50, progress_weight=0.0)
-"""As published for models that were trained to write the words they are given."""
-
-
 class _Verdict(Enum):
     """What a stop at the end of a text means."""
 

@@ -12,6 +12,7 @@ from impdistill.evaluate.controllability import Control, control_tables, measure
 from impdistill.evaluate.dataset import group_counts, lexical_diversity, process_yields, strategy_map
 from impdistill.evaluate.duplicates import leakage, near_duplicates
 from impdistill.evaluate.evaluation import Evaluation, Score, compare_systems, evaluate
+from impdistill.evaluate.fields import Fields
 from impdistill.evaluate.metrics.agreement import agreement, krippendorff_alpha
 from impdistill.evaluate.metrics.standard import standard_metrics
 from impdistill.evaluate.pair_shape import PairShapes, pair_shapes
@@ -20,7 +21,7 @@ from impdistill.evaluate.statistic import Metric, Statistic, mean_of
 from impdistill.evaluate.systems import Rewriter, Rewriting, System, baseline
 
 __all__ = [
-    "Answers", "Audit", "Benchmark", "Comparison", "Control", "Estimate", "Evaluation", "Metric", "PairShapes",
+    "Answers", "Audit", "Benchmark", "Comparison", "Control", "Estimate", "Evaluation", "Fields", "Metric", "PairShapes",
     "Rewriter", "Rewriting", "Score", "Statistic", "System", "agreement", "answers_of", "as_json", "as_tables",
     "audit", "baseline", "benchmark_of", "compare", "compare_systems", "control_tables", "estimate", "evaluate",
     "group_counts", "krippendorff_alpha", "leakage", "lexical_diversity", "mean_of", "measure_control",

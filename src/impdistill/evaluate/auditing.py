@@ -10,10 +10,10 @@ from __future__ import annotations
 import codecs
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from impdistill.text.numbers import numbers
 
 Kind = Literal["toxic", "identity", "personal", "unsupported"]
 Span: TypeAlias = tuple[int, int]
+Item = TypeVar("Item")
 
 PERSONAL = {
     "e-mail address": r"[\w.+-]+@[\w-]+\.[\w.-]*\w",
@@ -47,6 +48,7 @@ class Finding:
         introduced: of them with something in y that x has not.
         rows: indices of the pairs, rising.
         examples: texts with what was caught masked, spread evenly over the dataset.
+        example_sources: of "unsupported", x beside each example y, fit to be shown; empty for the other kinds.
     """
 
     kind: Kind
@@ -57,6 +59,7 @@ class Finding:
     introduced: int
     rows: tuple[int, ...] = field(repr=False)
     examples: tuple[str, ...] = field(repr=False)
+    example_sources: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,11 @@ def audit(sources: Sequence[str], outputs: Sequence[str], *, examples: int = 5) 
     """
     if len(sources) != len(outputs):
         raise BenchmarkError(f"{len(sources)} sources and {len(outputs)} outputs; an audit needs pairs")
-    findings = [_find(kind, category, _matches(pattern), sources, outputs, examples) for kind, category, pattern in screen_patterns()]
+    suspects = frozenset(text for text in {*sources, *outputs} if _may_hold_a_term(text))
+    findings = [
+        _find(kind, category, _matches(pattern, None if kind == "personal" else suspects), sources, outputs, examples)
+        for kind, category, pattern in screen_patterns()
+    ]
     findings.append(_find_unsupported("name", _unsupported_names, sources, outputs, examples))
     findings.append(_find_unsupported("number", _unsupported_numbers, sources, outputs, examples))
     found = Audit(len(sources), 0, tuple(findings))
@@ -105,17 +112,41 @@ def audit(sources: Sequence[str], outputs: Sequence[str], *, examples: int = 5) 
 def screen_patterns() -> tuple[tuple[Kind, str, re.Pattern[str]], ...]:
     """(kind, category, pattern) of the word lists and of personal data."""
     patterns: list[tuple[Kind, str, re.Pattern[str]]] = []
-    for line in files("impdistill.evaluate").joinpath("audit_terms.tsv").read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        kind, category, listed = line.split("\t")
-        terms = (codecs.decode(listed, "rot13") if kind == "toxic" else listed).split()
+    for kind, category, terms in _term_lists():
         # longest first: alternatives are tried in order
-        parts = [re.escape(term).replace(r"\*", r"\w*").replace("_", r"\s+") for term in sorted(terms, key=len, reverse=True)]
-        pattern = re.compile(rf"\b(?:{'|'.join(parts)})\b", re.IGNORECASE)
-        patterns.append(("toxic" if kind == "toxic" else "identity", category, pattern))
+        parts = [_pattern_of(term) for term in sorted(terms, key=len, reverse=True)]
+        patterns.append((kind, category, re.compile(rf"\b(?:{'|'.join(parts)})\b", re.IGNORECASE)))
     patterns += [("personal", category, re.compile(pattern)) for category, pattern in PERSONAL.items()]
     return tuple(patterns)
+
+
+def _term_lists() -> Iterator[tuple[Kind, str, list[str]]]:
+    for line in files("impdistill.evaluate").joinpath("audit_terms.tsv").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            kind, category, listed = line.split("\t")
+            terms = (codecs.decode(listed, "rot13") if kind == "toxic" else listed).split()
+            yield "toxic" if kind == "toxic" else "identity", category, terms
+
+
+def _pattern_of(term: str) -> str:
+    return re.escape(term).replace(r"\*", r"\w*").replace("_", r"\s+")
+
+
+@functools.cache
+def _any_term() -> re.Pattern[str]:
+    """Every term of every list, for ASCII text in lower case. Sorted by first letter and without IGNORECASE, `re` leaves out what
+    cannot match by its first letter: thirty times as fast as the lists one by one."""
+    terms = [term.lower() for _, _, several in _term_lists() for term in several]
+    by_letter: dict[str, list[str]] = {}
+    for term in terms:
+        by_letter.setdefault(term[0], []).append(_pattern_of(term)[1:])
+    parts = [f"{letter}(?:{'|'.join(rests)})" for letter, rests in by_letter.items()]
+    return re.compile(rf"\b(?:{'|'.join(parts)})\b")
+
+
+def _may_hold_a_term(text: str) -> bool:
+    """False only where no pattern of a list finds anything; beyond ASCII the case of letters is too strange to tell so."""
+    return not text.isascii() or _any_term().search(text.lower()) is not None
 
 
 def masked(text: str, spans: Sequence[Span]) -> str:
@@ -125,8 +156,14 @@ def masked(text: str, spans: Sequence[Span]) -> str:
     return text
 
 
-def _matches(pattern: re.Pattern[str]) -> Callable[[str], list[Span]]:
-    return lambda text: [match.span() for match in pattern.finditer(text)]
+def fit_to_show(text: str) -> str:
+    """The text with toxic terms and personal data starred out."""
+    return masked(text, _unfit_to_show(text))
+
+
+def _matches(pattern: re.Pattern[str], suspects: Set[str] | None) -> Callable[[str], list[Span]]:
+    """Finds a pattern; in the suspects only, if there are any."""
+    return lambda text: [match.span() for match in pattern.finditer(text)] if suspects is None or text in suspects else []
 
 
 def _find(
@@ -155,7 +192,8 @@ def _find_unsupported(
         if spans := find(source, output):
             rows.append(row)
             shown.append((output, spans))
-    return Finding("unsupported", category, len(rows), 0, len(rows), len(rows), tuple(rows), _examples(shown, examples))
+    theirs = tuple(fit_to_show(sources[row]) for row in _spread(rows, examples))
+    return Finding("unsupported", category, len(rows), 0, len(rows), len(rows), tuple(rows), _examples(shown, examples), theirs)
 
 
 def _unsupported_names(source: str, output: str) -> list[Span]:
@@ -174,9 +212,13 @@ def _unsupported_numbers(source: str, output: str) -> list[Span]:
 
 
 def _examples(shown: Sequence[tuple[str, list[Span]]], most: int) -> tuple[str, ...]:
-    count = min(most, len(shown))
-    places = [round(number * (len(shown) - 1) / max(1, count - 1)) for number in range(count)]
-    return tuple(masked(text, [*spans, *_unfit_to_show(text)]) for text, spans in (shown[place] for place in places))
+    return tuple(masked(text, [*spans, *_unfit_to_show(text)]) for text, spans in _spread(shown, most))
+
+
+def _spread(found: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of the things found, at even distances, the first and the last among them."""
+    count = min(most, len(found))
+    return [found[round(number * (len(found) - 1) / max(1, count - 1))] for number in range(count)]
 
 
 def _unfit_to_show(text: str) -> list[Span]:

@@ -1,34 +1,26 @@
 """Benchmarks: items of one source and one or more references, from local files or the hub.
 
-Recognised: JSON lines with a source and references (TurkCorpus, ASSET, Google sentence compression, SciTLDR, Gigaword and DUC
-style, anything else whose fields bear usual names), tab-separated pairs with or without a label (MRPC, QQP), text files aligned
-by line, and anything that `datasets.load_dataset` opens. Items that cannot be measured are left out and counted by reason; a
-file that is not what it claims to be is an error naming the line.
+Recognised: JSON lines with a source and references (TurkCorpus, ASSET, Google sentence compression, SciTLDR, anything else whose
+fields bear usual names), tab-separated pairs with or without a header or a label (MRPC, QQP), text files aligned by line
+(TurkCorpus, ASSET, Gigaword and DUC as published), and anything that `datasets.load_dataset` opens. Fields of other names are
+told by `Fields`. Items that cannot be measured are left out and counted by reason; a file that is not what it claims to be is an
+error naming the line.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from impdistill.errors import BenchmarkError
+from impdistill.evaluate.fields import BY_NAME, Fields, Item, items_of_cells, items_of_objects
 from impdistill.evaluate.question_pairs import KINDS, oriented
 from impdistill.evaluate.text_files import Line, read_json_lines, read_lines, read_tab_separated
 
-SOURCE_FIELDS = (
-    "source", "src", "original", "x", "input", "document", "article", "sentence", "text", "complex", "normal",
-    "question1", "sentence1", "q1", "s1", "#1 string", "question",
-)  # fmt: skip
-REFERENCE_FIELDS = (
-    "references", "reference", "simplifications", "targets", "target", "y", "output", "summary", "summaries", "headline",
-    "compression", "simple", "question2", "sentence2", "q2", "s2", "#2 string", "duplicate",
-)  # fmt: skip
-LABEL_FIELDS = ("label", "is_duplicate", "quality")
-
 HUB = "hub:"
+PARALLEL = "parallel:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +33,8 @@ class Benchmark:
         sources: (n,) never blank.
         references: (n,) tuples of one or more, never blank.
         skipped: reason -> number of records left out.
+        lines: what a file of outputs may be aligned with: number of its lines -> the line of each item, from 0. One for all
+            records that were read, one for each step at which some were left out.
     """
 
     name: str
@@ -48,36 +42,46 @@ class Benchmark:
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     skipped: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.sources)
 
 
-def read_benchmark(spec: str) -> Benchmark:
-    """Read a benchmark. Of several fields that could be the source, the first in `SOURCE_FIELDS` counts.
+def read_benchmark(spec: str, fields: Fields = BY_NAME) -> Benchmark:
+    """Read a benchmark. Of several fields that could be the source, the first in `fields.SOURCE_FIELDS` counts.
 
     Args:
         spec: a path (.jsonl or .json: JSON lines; anything else: tab-separated), `qqp-summary:PATH` or `qqp-paraphrase:PATH`
-            for question pairs (question_pairs.py), or `hub:NAME[:CONFIG]@SPLIT` for a dataset of the hub or a local dataset
-            folder.
+            for question pairs (question_pairs.py), `parallel:SOURCES,REFERENCES,...` for text files aligned by line (* in a
+            file's name stands for anything), or `hub:NAME[:CONFIG]@SPLIT` for a dataset of the hub or a local dataset folder.
+        fields: of what has fields.
 
     Raises:
         BenchmarkError: it cannot be read, or holds no item.
     """
     if spec.startswith(HUB):
-        return _read_hub(spec)
+        return _read_hub(spec, fields)
+    if spec.startswith(PARALLEL):
+        paths = [path for part in spec.removeprefix(PARALLEL).split(",") for path in _matching(Path(part))]
+        return replace(read_parallel(paths[0], paths[1:]), origin=spec)
     kind, separator, rest = spec.partition(":")
     if separator and kind in KINDS:
-        return _read_question_pairs(kind, Path(rest))
+        return _read_question_pairs(kind, Path(rest), fields)
     path = Path(spec)
     if path.is_dir():
         raise BenchmarkError(f"{spec}: a folder; write {HUB}{spec}@SPLIT to read it as a dataset")
     skipped: Counter[str] = Counter()
     if path.suffix in (".jsonl", ".json"):
-        items = _from_objects(read_json_lines(path), str(path), skipped)
+        items = items_of_objects(read_json_lines(path), str(path), skipped, fields)
     else:
-        items = _from_cells(path, skipped)
+        items = items_of_cells(read_tab_separated(path), str(path), skipped, fields)
     return benchmark_of(path.name.removesuffix(path.suffix), str(path), items, skipped)
+
+
+def _matching(path: Path) -> list[Path]:
+    found = sorted(path.parent.glob(path.name)) if "*" in path.name else []
+    return found or [path]  # what is not there is named when it is read
 
 
 def read_parallel(source_path: str | Path, reference_paths: Sequence[str | Path], name: str | None = None) -> Benchmark:
@@ -89,7 +93,7 @@ def read_parallel(source_path: str | Path, reference_paths: Sequence[str | Path]
     sources = read_lines(Path(source_path))
     columns = [read_lines(Path(path)) for path in reference_paths]
     if not columns:
-        raise BenchmarkError(f"{source_path}: no file of references was given")
+        raise BenchmarkError(f"{source_path}: no file of references was given; write {PARALLEL}SOURCES,REFERENCES,...")
     for path, column in zip(reference_paths, columns, strict=True):
         if len(column) != len(sources):
             raise BenchmarkError(f"{path}: {len(column)} lines, where {source_path} has {len(sources)}; they must align")
@@ -97,15 +101,23 @@ def read_parallel(source_path: str | Path, reference_paths: Sequence[str | Path]
     return benchmark_of(name or Path(source_path).name, str(source_path), items, Counter())
 
 
-def benchmark_of(name: str, origin: str, items: Iterable[tuple[str, Sequence[str]]], skipped: Mapping[str, int] | None = None) -> Benchmark:
+def benchmark_of(name: str, origin: str, items: Iterable[Item | None], skipped: Mapping[str, int] | None = None) -> Benchmark:
     """A benchmark from (source, references); blank sources and references are left out and counted.
+
+    Args:
+        items: one for each record; None for one that is left out, and counted in `skipped` already.
 
     Raises:
         BenchmarkError: no item is left.
     """
     counts: Counter[str] = Counter(skipped or {})
-    sources, references = [], []
-    for source, several in items:
+    sources, references, lines = [], [], []
+    records = 0
+    for record, item in enumerate(items):
+        records = record + 1
+        if item is None:
+            continue
+        source, several = item
         kept = tuple(reference.strip() for reference in several if reference.strip())
         if not source.strip():
             counts["no source"] += 1
@@ -115,88 +127,29 @@ def benchmark_of(name: str, origin: str, items: Iterable[tuple[str, Sequence[str
             counts["blank reference, others kept"] += len(several) - len(kept)
             sources.append(source.strip())
             references.append(kept)
+            lines.append(record)
     counts = +counts
     if not sources:
         left_out = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "it holds no record"
         raise BenchmarkError(f"{origin}: no item to measure on ({left_out})")
-    return Benchmark(name, origin, tuple(sources), tuple(references), dict(counts))
+    aligned = {len(sources): tuple(range(len(sources))), records: tuple(lines)}
+    return Benchmark(name, origin, tuple(sources), tuple(references), dict(counts), aligned)
 
 
-def _from_objects(lines: Iterable[Line], origin: str, skipped: Counter[str]) -> list[tuple[str, list[str]]]:
-    items = []
-    for line in lines:
-        where = f"{origin}:{line.number}"
-        named = {str(key).lower(): value for key, value in line.held.items()}
-        source = _field(named, SOURCE_FIELDS, "source", where)
-        references = _field(named, REFERENCE_FIELDS, "references", where)
-        if not isinstance(source, str):
-            raise BenchmarkError(f"{where}: the source is {type(source).__name__}; a string is needed")
-        several = [references] if isinstance(references, str) else references
-        if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
-            raise BenchmarkError(f"{where}: the references must be a string or a list of strings")
-        label = next((named[name] for name in LABEL_FIELDS if name in named), 1)
-        if _is_positive(label, where):
-            items.append((source, several))
-        else:
-            skipped["labelled 0 (not a pair)"] += 1
-    return items
-
-
-def _field(named: Mapping[str, Any], wanted: Sequence[str], role: str, where: str) -> Any:
-    for name in wanted:
-        if name in named:
-            return named[name]
-    raise BenchmarkError(f"{where}: no field for the {role}; found {', '.join(sorted(named)) or 'none'}; name it {wanted[0]!r}")
-
-
-def _from_cells(path: Path, skipped: Counter[str]) -> list[tuple[str, list[str]]]:
-    rows = read_tab_separated(path)
-    first = [cell.strip().lower() for cell in rows[0].held]
-    if len(first) < 2:
-        raise BenchmarkError(f"{path}:{rows[0].number}: one cell; a source and a reference separated by a tab are needed")
-    source: int | None = _place(first, SOURCE_FIELDS)
-    references = [column for column, name in enumerate(first) if _names_reference(name)]
-    label: int | None
-    if source is not None and references:  # a header
-        label, rows = _place(first, LABEL_FIELDS), rows[1:]
-    else:
-        source, label = (1, 0) if len(first) > 2 and first[0] in ("0", "1") else (0, None)
-        references = list(range(source + 1, len(first)))
-    items = []
-    for row in rows:
-        if label is not None and not _is_positive(row.held[label], f"{path}:{row.number}"):
-            skipped["labelled 0 (not a pair)"] += 1
-        else:
-            items.append((row.held[source], [row.held[column] for column in references]))
-    return items
-
-
-def _place(header: Sequence[str], wanted: Sequence[str]) -> int | None:
-    return next((header.index(name) for name in wanted if name in header), None)
-
-
-def _names_reference(name: str) -> bool:
-    return name in REFERENCE_FIELDS or name.rstrip("0123456789_- ") in ("reference", "ref", "target")
-
-
-def _is_positive(label: object, where: str) -> bool:
-    text = str(label).strip()
-    if text not in ("0", "1", "True", "False"):
-        raise BenchmarkError(f"{where}: label {text!r}; a label says whether this is a pair (1) or not (0): rename it if it means else")
-    return text in ("1", "True")
-
-
-def _read_question_pairs(kind: str, path: Path) -> Benchmark:
+def _read_question_pairs(kind: str, path: Path, fields: Fields) -> Benchmark:
     skipped: Counter[str] = Counter()
-    pairs = [(source, several[0]) for source, several in _from_cells(path, skipped)]
-    chosen = oriented(pairs, kind)
-    skipped[f"not a {kind} pair, by length"] = len(pairs) - len(chosen)
+    items: list[Item | None] = []
+    for item in items_of_cells(read_tab_separated(path), str(path), skipped, fields):
+        chosen = [] if item is None else oriented([(item[0], item[1][0])], kind)
+        items.append((chosen[0][0], [chosen[0][1]]) if chosen else None)
+        skipped[f"not a {kind} pair, by length"] += item is not None and not chosen
     name = f"{kind} {path.name.removesuffix(path.suffix)}"
-    return benchmark_of(name, f"{kind}:{path}", [(x, [y]) for x, y in chosen], skipped)
+    return benchmark_of(name, f"{kind}:{path}", items, skipped)
 
 
-def _read_hub(spec: str) -> Benchmark:
+def _read_hub(spec: str, fields: Fields) -> Benchmark:
     from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
 
     address, _, split = spec.removeprefix(HUB).partition("@")
     name, _, config = address.partition(":")
@@ -204,9 +157,10 @@ def _read_hub(spec: str) -> Benchmark:
         raise BenchmarkError(f"{spec}: write {HUB}NAME@SPLIT or {HUB}NAME:CONFIG@SPLIT, e.g. {HUB}facebook/asset:simplification@test")
     try:
         rows = load_dataset(name, config or None, split=split)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, DatasetsError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise BenchmarkError(f"{spec}: cannot be loaded ({type(error).__name__}: {reason})") from error
+        hint = "; take its Parquet files (branch refs/convert/parquet) into a folder and give that" if "scripts" in reason else ""
+        raise BenchmarkError(f"{spec}: cannot be loaded ({type(error).__name__}: {reason}){hint}") from error
     skipped: Counter[str] = Counter()
-    items = _from_objects((Line(number, row) for number, row in enumerate(rows, start=1)), spec, skipped)
+    items = items_of_objects((Line(number, row) for number, row in enumerate(rows, start=1)), spec, skipped, fields)
     return benchmark_of(f"{name.rstrip('/').rpartition('/')[2]} {split}", spec, items, skipped)

@@ -73,8 +73,9 @@ class Control:
         sources: how many.
         groups: in the order asked.
         accuracy: per cent of all outputs that lie in the group asked for; its interval comes from resampling sources.
-        gaps: of length and wording, as far as there are groups that ask for both ends.
+        gaps: of length and wording, as far as there are groups that ask for both ends; none on fewer than two sources.
         outputs: group -> its outputs, for examples.
+        version: hash of the model's files, by which cards find its figures; None: not known.
     """
 
     sources: int
@@ -82,15 +83,23 @@ class Control:
     accuracy: Estimate
     gaps: tuple[Gap, ...]
     outputs: Mapping[str, tuple[str, ...]] = field(repr=False)
+    version: str | None = None
 
 
 def measure_control(
-    rewriter: Rewriter, groups: Sequence[Group], sources: Sequence[str], *, resamples: int = 1000, seed: int = 0
+    rewriter: Rewriter,
+    groups: Sequence[Group],
+    sources: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    version: str | None = None,
 ) -> Control:
     """Ask for every group on every source, and measure what comes.
 
     Args:
         groups: what to ask for, and the intervals that say whether it was got.
+        version: of the model, kept with the figures.
 
     Raises:
         BenchmarkError: no group, no source, or the model returned another number of texts.
@@ -117,7 +126,7 @@ def measure_control(
     gaps = [
         _gap(shapes, ends, measure, resamples, seed)
         for ends, measure in ((LENGTH, "compression"), (WORDING, "ROUGE-L"))
-        if all(_asking_for(names, end) for end in ends)
+        if len(sources) > 1 and all(_asking_for(names, end) for end in ends)
     ]
     return Control(
         len(sources),
@@ -135,6 +144,7 @@ def measure_control(
         mean(hits.mean(axis=1)),
         tuple(gaps),
         outputs,
+        version,
     )
 
 

@@ -6,7 +6,7 @@ of the same words are found too; read the examples before dropping anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,9 @@ from impdistill.errors import BenchmarkError
 from impdistill.evaluate.similarity_join import similar_pairs
 
 THRESHOLD = 0.8
+
+TEXTS_AT_ONCE = 50_000
+"""Texts whose words are in memory at once while leaks are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def leakage(texts: Sequence[str], benchmarks: Mapping[str, Sequence[str]], thres
     leaks = []
     for name, held_out in benchmarks.items():
         wanted = list(dict.fromkeys(_same(text) for text in held_out))
-        pairs = sorted(similar_pairs(texts, wanted, threshold), key=lambda pair: (-pair[2], pair[0], pair[1]))
+        pairs = sorted(_similar_to(wanted, texts, threshold), key=lambda pair: (-pair[2], pair[0], pair[1]))
         there = {_same(text) for text in texts}
         leaks.append(
             Leak(
@@ -122,6 +125,13 @@ def leakage(texts: Sequence[str], benchmarks: Mapping[str, Sequence[str]], thres
             )
         )
     return tuple(leaks)
+
+
+def _similar_to(wanted: Sequence[str], texts: Sequence[str], threshold: float) -> Iterator[tuple[int, int, float]]:
+    """(index in texts, index in wanted, similarity) of all that are alike."""
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        for ours, theirs, similarity in similar_pairs(texts[start : start + TEXTS_AT_ONCE], wanted, threshold):
+            yield start + ours, theirs, similarity
 
 
 def _same(text: str) -> str:

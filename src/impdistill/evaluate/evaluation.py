@@ -13,6 +13,9 @@ from impdistill.evaluate.bootstrap import Comparison, compare, estimate
 from impdistill.evaluate.statistic import Direction, Metric, Statistic
 from impdistill.evaluate.systems import Rewriting, System
 
+UNREAD = "longer than this system reads"
+"""Why a system left out items that others answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -41,7 +44,7 @@ class Evaluation:
     Attributes:
         origin: the benchmark's file or hub name.
         items: answered and measured.
-        skipped: records of the benchmark that were not, by reason.
+        skipped: records of the benchmark that were not, by reason; those that only this system left out are among them.
         empty_outputs: outputs without text; they are measured as what they are.
         seconds: the system's time for all its answers.
         version: hash of the model's files; None for a system without, or where it is not known.
@@ -74,13 +77,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class SystemComparison:
-    """One score of two systems on one benchmark, paired by item."""
+    """One score of two systems on one benchmark, paired by item. origin: the benchmark's file or hub name."""
 
     system: str
     against: str
     benchmark: str
     score: str
     comparison: Comparison
+    origin: str
 
 
 def evaluate(system: System, benchmark: Benchmark, metrics: Sequence[Metric], *, resamples: int = 1000, seed: int = 0) -> Evaluation:
@@ -95,12 +99,13 @@ def evaluate(system: System, benchmark: Benchmark, metrics: Sequence[Metric], *,
     answers = system.answer(benchmark)
     seconds = time.perf_counter() - started
     statistics = tuple(statistic for metric in metrics for statistic in metric(answers))
+    unanswered = len(benchmark) - len(answers)
     return Evaluation(
         system.name,
         benchmark.name,
         benchmark.origin,
         len(answers),
-        benchmark.skipped,
+        {**benchmark.skipped, UNREAD: unanswered} if unanswered else benchmark.skipped,
         answers.empty_outputs,
         seconds,
         tuple(_score(statistic, resamples, seed) for statistic in statistics),
@@ -129,11 +134,13 @@ def compare_systems(
         rival = rivals.get(evaluation.origin)
         if rival is None or rival is evaluation:
             continue
+        if evaluation.items < 2 or evaluation.answers.sources != rival.answers.sources:
+            continue  # nothing to resample, or one of them left items out
         theirs = {statistic.name: statistic for statistic in rival.statistics}
         for ours in evaluation.statistics:
             if ours.name in theirs and len(ours) == len(theirs[ours.name]) == evaluation.items:  # paired by item only
                 comparison = compare(ours, theirs[ours.name], resamples=resamples, seed=seed)
-                found.append(SystemComparison(evaluation.system, against, evaluation.benchmark, ours.name, comparison))
+                found.append(SystemComparison(evaluation.system, against, evaluation.benchmark, ours.name, comparison, evaluation.origin))
     return tuple(found)
 
 

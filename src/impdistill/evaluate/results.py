@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from impdistill.errors import BenchmarkError, StorageError
+from impdistill.evaluate.bootstrap import Comparison
 from impdistill.evaluate.controllability import Control
 from impdistill.evaluate.evaluation import Evaluation, Score, SystemComparison
 
@@ -24,14 +25,14 @@ ARROWS: Mapping[str, str] = {"higher": " ↑", "lower": " ↓", "neither": ""}
 
 CSV_FIELDS = (
     "system", "benchmark", "origin", "score", "value", "low", "high", "items", "empty_outputs", "skipped", "direction", "seconds",
-    "note",
+    "against", "difference", "difference_low", "difference_high", "p_randomisation", "p_bootstrap", "note",
 )  # fmt: skip
 
 
 def as_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
     """One table per benchmark: a row per score, a column per system, each value with its interval.
 
-    The title says how many items a number rests on and how many records were left out.
+    The title says how many items a number rests on and how many records were left out; a row of its own where a system left out more.
     """
     tables = []
     for origin in dict.fromkeys(evaluation.origin for evaluation in evaluations):
@@ -47,8 +48,42 @@ def as_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
             table.add_row(Text(name + ARROWS[score.direction]), *cells)
         if any(evaluation.empty_outputs for evaluation in systems):
             table.add_row("empty outputs", *(str(evaluation.empty_outputs) for evaluation in systems))
+        if len({evaluation.items for evaluation in systems}) > 1:
+            table.add_row("items", *(str(evaluation.items) for evaluation in systems))
         tables.append(table)
     return tables
+
+
+def comparison_tables(comparisons: Sequence[SystemComparison], systems: Sequence[str], digits: Mapping[str, int]) -> list[Table]:
+    """One table a benchmark and system compared with: a row a score, a column a system, each difference with its p.
+
+    Args:
+        systems: those to show, by name.
+        digits: name of a score -> decimals worth printing.
+    """
+    tables = []
+    shown_ones = [one for one in comparisons if one.system in systems]
+    for origin, against in dict.fromkeys((one.origin, one.against) for one in shown_ones):
+        these = [one for one in shown_ones if (one.origin, one.against) == (origin, against)]
+        names = list(dict.fromkeys(one.system for one in these))
+        cells = {
+            (one.score, one.system): f"{one.comparison.difference:+.{digits[one.score]}f} ({shown_p(one.comparison)})" for one in these
+        }
+        title = f"{these[0].benchmark}: score less that of {against} (p)"
+        table = Table(title=Text(title), caption="p: two-sided, paired by item; not corrected for the number of comparisons")
+        table.add_column("")
+        for name in names:
+            table.add_column(Text(name), justify="right", overflow="fold")
+        for score in dict.fromkeys(one.score for one in these):
+            table.add_row(Text(score), *(Text(cells.get((score, name), "-")) for name in names))
+        tables.append(table)
+    return tables
+
+
+def shown_p(comparison: Comparison) -> str:
+    """p of the randomisation test or, where items cannot be exchanged, of the bootstrap."""
+    p = comparison.p_bootstrap if comparison.p_randomisation is None else comparison.p_randomisation
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def shown(score: Score) -> str:
@@ -84,43 +119,46 @@ def as_json(evaluations: Sequence[Evaluation], comparisons: Sequence[SystemCompa
 def write_results(evaluations: Sequence[Evaluation], directory: str | Path, comparisons: Sequence[SystemComparison] = ()) -> list[Path]:
     """Write `results.json`, `results.csv` and one `outputs-SYSTEM-BENCHMARK.jsonl` per evaluation; returns the paths.
 
+    Outputs of systems that an earlier call wrote there, and this one did not evaluate, are removed.
+
     Raises:
         StorageError: the directory cannot be written.
     """
     folder = Path(directory)
+    names = _outputs_names([(evaluation.system, evaluation.benchmark) for evaluation in evaluations])
     contents = {"results.json": json.dumps(as_json(evaluations, comparisons), indent=2, ensure_ascii=False) + "\n"}
-    for number, evaluation in enumerate(evaluations):
-        name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{evaluation.system}-{evaluation.benchmark}")
-        if f"outputs-{name}.jsonl" in contents:
-            name += f"-{number}"
-        contents[f"outputs-{name}.jsonl"] = "".join(_output_lines(evaluation))
+    contents.update((name, "".join(_output_lines(evaluation))) for name, evaluation in zip(names, evaluations, strict=True))
+    compared = {(one.system, one.origin, one.score): one for one in comparisons}
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for name in set(_earlier_outputs(folder)) - set(names):
+            (folder / name).unlink(missing_ok=True)
         for name, content in contents.items():
             (folder / name).write_text(content, encoding="utf-8")
         with (folder / "results.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, CSV_FIELDS)
             writer.writeheader()
-            writer.writerows(row for evaluation in evaluations for row in _csv_rows(evaluation))
+            writer.writerows(row for evaluation in evaluations for row in _csv_rows(evaluation, compared))
     except OSError as error:
         raise StorageError(f"{folder}: results cannot be written ({error.strerror or error}); choose another folder") from error
     return [folder / name for name in [*contents, "results.csv"]]
 
 
 def write_control(controls: Sequence[tuple[str, str, Control]], directory: str | Path) -> list[Path]:
-    """Write `control.json`: a record for each (system, benchmark, control), without the outputs. Nothing for none.
+    """Write `control.json`: a record for each (system, benchmark, control), without the outputs. For none an earlier one is removed.
 
     Raises:
         StorageError: the directory cannot be written.
     """
-    if not controls:
-        return []
     records = [
         {"system": system, "benchmark": benchmark, **{name: value for name, value in asdict(control).items() if name != "outputs"}}
         for system, benchmark, control in controls
     ]
     path = Path(directory) / "control.json"
     try:
+        if not records:
+            path.unlink(missing_ok=True)
+            return []
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
@@ -160,7 +198,25 @@ def _output_lines(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _csv_rows(evaluation: Evaluation) -> list[dict[str, object]]:
+def _outputs_names(of: Sequence[tuple[str, str]]) -> list[str]:
+    """The files of outputs of these (system, benchmark)s, no two alike."""
+    names: list[str] = []
+    for number, (system, benchmark) in enumerate(of):
+        name = "outputs-" + re.sub(r"[^A-Za-z0-9.-]+", "_", f"{system}-{benchmark}")
+        names.append(f"{name}-{number}.jsonl" if f"{name}.jsonl" in names else f"{name}.jsonl")
+    return names
+
+
+def _earlier_outputs(folder: Path) -> list[str]:
+    """What an earlier `write_results` into this folder wrote, by its own account."""
+    try:
+        records = json.loads((folder / "results.json").read_bytes())["evaluations"]
+        return _outputs_names([(record["system"], record["benchmark"]) for record in records])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # nothing there, or not ours
+
+
+def _csv_rows(evaluation: Evaluation, compared: Mapping[tuple[str, str, str], SystemComparison]) -> list[dict[str, object]]:
     return [
         {
             "system": evaluation.system,
@@ -175,7 +231,22 @@ def _csv_rows(evaluation: Evaluation) -> list[dict[str, object]]:
             "skipped": sum(evaluation.skipped.values()),
             "direction": score.direction,
             "seconds": round(evaluation.seconds, 3),
+            **_csv_comparison(compared.get((evaluation.system, evaluation.origin, score.name))),
             "note": score.note,
         }
         for score in evaluation.scores
     ]
+
+
+def _csv_comparison(one: SystemComparison | None) -> dict[str, object]:
+    if one is None:
+        return {}
+    found = one.comparison
+    return {
+        "against": one.against,
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p_randomisation": found.p_randomisation,
+        "p_bootstrap": found.p_bootstrap,
+    }

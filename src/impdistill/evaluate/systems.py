@@ -94,6 +94,10 @@ class Human:
         """E.g. "human" for the first reference, "human:3" for the fourth."""
         return f"human:{self.index}" if self.index else "human"
 
+    def can_answer(self, benchmark: Benchmark) -> bool:
+        """Whether every item has the reference, and another one to score it against."""
+        return all(len(references) > max(1, self.index) for references in benchmark.references)
+
     def answer(self, benchmark: Benchmark) -> Answers:
         """The chosen references as outputs, scored against the rest.
 
@@ -114,7 +118,10 @@ class Human:
 
 @dataclass(frozen=True, slots=True)
 class OutputsFile:
-    """Outputs of any other program: a text file, one a line in the benchmark's order; an empty line is an empty output."""
+    """Outputs of any other program: a text file, one a line in the benchmark's order; an empty line is an empty output.
+
+    It has a line for every record of the benchmark's file, or only for those that are no left-out ones: both are understood.
+    """
 
     path: Path
 
@@ -127,14 +134,15 @@ class OutputsFile:
         """The file's lines.
 
         Raises:
-            BenchmarkError: the file cannot be read or has another number of lines than the benchmark has items.
+            BenchmarkError: the file cannot be read or has a number of lines that goes with neither the records nor the items.
         """
         outputs = read_lines(self.path)
-        if len(outputs) != len(benchmark):
-            left_out = sum(benchmark.skipped.values())
-            hint = f" ({left_out} of its records were left out)" if left_out else ""
+        aligned = {len(benchmark): range(len(benchmark)), **benchmark.lines}
+        if len(outputs) not in aligned:
+            others = ", ".join(str(count) for count in sorted(aligned) if count != len(benchmark))
+            hint = f"; {others} lines would do as well, with records that were left out" if others else ""
             raise BenchmarkError(f"{self.path}: {len(outputs)} outputs for the {len(benchmark)} items of {benchmark.name}{hint}")
-        return Answers(benchmark.sources, tuple(outputs), benchmark.references)
+        return Answers(benchmark.sources, tuple(outputs[line] for line in aligned[len(outputs)]), benchmark.references)
 
 
 @dataclass(frozen=True, slots=True)

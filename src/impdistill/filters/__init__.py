@@ -7,9 +7,10 @@ from impdistill.filters.abstractiveness import Abstractiveness
 from impdistill.filters.candidates import PROCESSES, Candidates
 from impdistill.filters.custom import PairRule
 from impdistill.filters.diversity import Diversity
+from impdistill.filters.echo import Echo
 from impdistill.filters.entailment import Entailment
 from impdistill.filters.fluency import Fluency
-from impdistill.filters.funnel import ContextOutcome, Decision, EntailmentJudge, Filter, FluencyCritic, TaskOutcome, run_block
+from impdistill.filters.funnel import ContextOutcome, Decision, EntailmentJudge, Filter, FluencyCritic, TaskOutcome, Unread, run_block
 from impdistill.filters.length import Length
 from impdistill.filters.mentions import Mentions, Mood
 from impdistill.filters.numbers import Numbers
@@ -24,6 +25,7 @@ __all__ = [
     "Cutoff",
     "Decision",
     "Diversity",
+    "Echo",
     "Entailment",
     "EntailmentJudge",
     "Filter",
@@ -40,6 +42,7 @@ __all__ = [
     "Scores",
     "Screen",
     "TaskOutcome",
+    "Unread",
     "choose_cutoff",
     "run_block",
     "with_screen",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from impdistill.errors import RecipeError, RunError
-from impdistill.filters.funnel import Decision
+from impdistill.errors import RecipeError
+from impdistill.filters.funnel import Decision, Unread
 from impdistill.filters.scores import Pairs, Scores
 
 
@@ -32,8 +32,6 @@ class Fluency:
         return asdict(self)
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
-        yield from ()
-        if np.isnan(scores.fluency[pairs]).any():
-            raise RunError(f"{self.name}: no critic was asked about these sentences; give run_block a critic, or the recipe critic.model")
+        yield Unread(np.unique(pairs))
         fluent = scores.fluency >= self.threshold
         return fluent[pairs[:, 0]] & fluent[pairs[:, 1]]

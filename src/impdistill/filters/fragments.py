@@ -13,8 +13,11 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile to machine code on the first call, and keep the result on disk."""
-    return cast(Kernel, numba.njit(cache=True)(function))
+    """Compile to machine code on the first call, and keep the result on disk where there is a place for it."""
+    try:
+        return cast(Kernel, numba.njit(cache=True)(function))
+    except RuntimeError:  # neither the package's folder nor $NUMBA_CACHE_DIR nor the user's cache can be written
+        return cast(Kernel, numba.njit(function))
 
 
 @compiled

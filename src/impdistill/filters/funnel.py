@@ -1,10 +1,10 @@
-"""The funnel: every candidate of a block of contexts through every task's chain of filters, asking the judge as little
+"""The funnel: every candidate of a block of contexts through every task's chain of filters, asking judge and critic as little
 as can be.
 
 A filter is a coroutine: it yields the questions it needs answered and goes on when they are. All chains of all contexts
-of a block advance in waves, and the questions of a wave go to the judge in one call. What is kept does not depend on
-any of this: it is what one gets by judging all pairs of sentences first and filtering then (Jung et al. 2023, section
-2.1.2). Knows nothing of files.
+of a block advance in waves, and the questions of a wave go to the judge in one call; what the critic is asked within a wave,
+in one call too. What is kept does not depend on any of this: it is what one gets by judging all pairs of sentences first and
+filtering then (Jung et al. 2023, section 2.1.2). Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,21 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from impdistill.errors import RunError
 from impdistill.filters.candidates import PROCESSES, Candidates
 from impdistill.filters.scores import Judged, Pairs, Scores
 
-Decision: TypeAlias = Generator[Pairs, None, NDArray[np.bool_]]
-"""Yields questions (q, 2), is resumed when `scores.entailment` holds their answers, and returns which of m pairs to
-keep, (m,)."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unread:
+    """Sentences that a filter needs the fluency of: (s,) indices, those already known among them or not."""
+
+    sentences: NDArray[np.integer]
+
+
+Decision: TypeAlias = Generator[Pairs | Unread, None, NDArray[np.bool_]]
+"""Yields questions (q, 2) to the judge, or sentences for the critic; is resumed when `scores.entailment` or `scores.fluency`
+holds the answers; and returns which of m pairs to keep, (m,)."""
 
 
 class Filter(Protocol):
@@ -36,8 +45,8 @@ class Filter(Protocol):
         """What its decisions depend on besides the scores, as JSON can hold it."""
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
-        """Which of the m pairs (x, y) that the filters before it kept to keep. May yield questions to the judge, or
-        never yield.
+        """Which of the m pairs (x, y) that the filters before it kept to keep. May yield questions to the judge or the critic,
+        or never yield.
 
         A decision must be a function of `scores`, `pairs` and `settings`; that makes it the same whatever was asked
         before.
@@ -103,7 +112,7 @@ def run_block(
     judge: Callable[[], EntailmentJudge],
     known: Mapping[int, Judged] | None = None,
     *,
-    critic: FluencyCritic | None = None,
+    critic: Callable[[], FluencyCritic] | None = None,
     unicode: bool = False,
 ) -> list[ContextOutcome]:
     """Filter the candidates of a block of contexts.
@@ -114,7 +123,8 @@ def run_block(
             kept: put cheap ones first, and one that compares pairs with each other (diversity) last.
         judge: gives the judge; called when the first question comes up that `known` does not answer.
         known: context -> answers of an earlier run (`Scores.record`). They are not asked for again.
-        critic: asked about every sentence, once, before anything else; None where no filter is about fluency.
+        critic: gives the critic; called when a filter needs the fluency of a sentence that `known` does not tell. None where no filter
+            is about fluency.
         unicode: count letters beyond ASCII in overlaps.
 
     Returns:
@@ -125,12 +135,7 @@ def run_block(
     for each, context_scores in zip(candidates, scores, strict=True):
         if known is not None and each.context in known:
             context_scores.preload(known[each.context])
-    recorded = [len(each.record().premises) for each in scores]
-    if critic is not None:
-        fluency = critic.fluency([sentence for each in scores for sentence in each.sentences])
-        borders = np.cumsum([len(each.sentences) for each in scores])
-        for context_scores, found in zip(scores, np.split(fluency, borders[:-1]), strict=True):
-            context_scores.fluency = found
+    recorded = [each.record() for each in scores]
 
     # 2. one coroutine for each context and task
     running = {
@@ -145,16 +150,26 @@ def run_block(
     wave = 0
     while running:
         questions: list[Pairs] = [np.empty((0, 2), dtype=np.int32) for _ in candidates]
-        for (index, task), chain in [item for item in running.items() if item[0][1] <= wave]:
-            try:
-                name, wanted = next(chain)
-            except StopIteration as end:
-                decided[index][task] = end.value
-                del running[index, task]
-                continue
-            joined = scores[index].missing(np.concatenate([questions[index], wanted]))
-            asked[index][name] += len(joined) - len(questions[index])
-            questions[index] = joined
+        due = [key for key in running if key[1] <= wave]
+        while due:
+            sentences: list[NDArray[np.int32]] = [np.empty(0, dtype=np.int32) for _ in candidates]
+            reading: list[tuple[int, int]] = []
+            for index, task in due:
+                try:
+                    name, wanted = next(running[index, task])
+                except StopIteration as end:
+                    decided[index][task] = end.value
+                    del running[index, task]
+                    continue
+                if isinstance(wanted, Unread):
+                    sentences[index] = scores[index].unread(np.concatenate([sentences[index], wanted.sentences]))
+                    reading.append((index, task))
+                    continue
+                joined = scores[index].missing(np.concatenate([questions[index], wanted]))
+                asked[index][name] += len(joined) - len(questions[index])
+                questions[index] = joined
+            _read(critic, scores, sentences)
+            due = reading  # with their sentences read they go on to the judge within the same wave
         _ask(judge, scores, questions)
         wave += 1
 
@@ -165,13 +180,15 @@ def run_block(
             name: TaskOutcome(tuple(rule.name for rule in filters), decided[index][task])
             for task, (name, filters) in enumerate(chains.items())
         }
-        counts = count_candidates(each, tasks) | count_questions(scores[index], recorded[index], asked[index])
+        counts = count_candidates(each, tasks) | count_questions(scores[index], len(recorded[index].premises), asked[index])
+        if critic is not None:
+            counts |= count_sentences(scores[index], len(recorded[index].read))
         outcomes.append(ContextOutcome(each, scores[index], tasks, counts))
     return outcomes
 
 
-def _decide_all(filters: Sequence[Filter], scores: Scores, pairs: Pairs) -> Generator[tuple[str, Pairs], None, NDArray[np.int8]]:
-    """One chain over one context: yields (filter's name, unanswered questions), returns `TaskOutcome.dropped_by`."""
+def _decide_all(filters: Sequence[Filter], scores: Scores, pairs: Pairs) -> Generator[tuple[str, Pairs | Unread], None, NDArray[np.int8]]:
+    """One chain over one context: yields (filter's name, what is not known yet), returns `TaskOutcome.dropped_by`."""
     dropped_by = np.full(len(pairs), -1, dtype=np.int8)
     for code, each in enumerate(filters):
         left = np.flatnonzero(dropped_by < 0)
@@ -185,6 +202,11 @@ def _decide_all(filters: Sequence[Filter], scores: Scores, pairs: Pairs) -> Gene
             except StopIteration as end:
                 dropped = left[~end.value]
                 break
+            if isinstance(questions, Unread):
+                unread = scores.unread(questions.sentences)
+                if len(unread):
+                    yield each.name, Unread(unread)
+                continue
             never_asks = False
             missing = scores.missing(questions)
             if len(missing):
@@ -209,6 +231,18 @@ def _ask(judge: Callable[[], EntailmentJudge], scores: Sequence[Scores], questio
     borders = np.cumsum([len(questions[index]) for index in asked])
     for index, answer in zip(asked, np.split(answers, borders[:-1]), strict=True):
         scores[index].answer(questions[index], answer)
+
+
+def _read(critic: Callable[[], FluencyCritic] | None, scores: Sequence[Scores], sentences: Sequence[NDArray[np.int32]]) -> None:
+    """Have the sentences of all contexts read in one call, each text once."""
+    texts = list(dict.fromkeys(each.sentences[number] for each, wanted in zip(scores, sentences, strict=True) for number in wanted))
+    if not texts:
+        return
+    if critic is None:
+        raise RunError("a filter needs to know how sentences read; give run_block a critic, or the recipe critic.model")
+    fluency = dict(zip(texts, critic().fluency(texts), strict=True))
+    for each, wanted in zip(scores, sentences, strict=True):
+        each.fluency[wanted] = [fluency[each.sentences[number]] for number in wanted]
 
 
 def count_candidates(candidates: Candidates, tasks: Mapping[str, TaskOutcome]) -> dict[str, int]:
@@ -244,3 +278,14 @@ def count_questions(scores: Scores, recorded: int, asked: Mapping[str, int]) -> 
     counts = {"questions/all": n * (n - 1), "questions/recorded": recorded}
     counts |= {f"questions/asked/{name}": number for name, number in asked.items()}
     return counts | {f"questions/spared/{reason}": number for reason, number in scores.spared().items()}
+
+
+def count_sentences(scores: Scores, recorded: int) -> dict[str, int]:
+    """The account of one context's sentences: all of them = read by the critic + read in an earlier run + spared, exactly.
+
+    Returns:
+        `sentences/all`, `sentences/read`, `sentences/recorded` and `sentences/spared`.
+    """
+    known = int((~np.isnan(scores.fluency)).sum())
+    n = len(scores.sentences)
+    return {"sentences/all": n, "sentences/read": known - recorded, "sentences/recorded": recorded, "sentences/spared": n - known}

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from impdistill.errors import RecipeError
+from impdistill.filters.direction import Direction, check_direction, supported
 from impdistill.filters.funnel import Decision
 from impdistill.filters.scores import Pairs, Scores
 from impdistill.text.mentions import supports
@@ -25,22 +26,18 @@ class Mentions:
     What counts as a mention: `text.mentions`.
     """
 
-    direction: Literal["y in x", "both"] = "y in x"
+    direction: Direction = "y in x"
     name: str = "mentions"
 
     def __post_init__(self) -> None:
-        if self.direction not in ("y in x", "both"):
-            raise RecipeError(f"{self.name}: direction {self.direction!r}; use 'y in x' or 'both'")
+        check_direction(self.name, self.direction)
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
         yield from ()
-        found = scores.mentions
-        supported = np.array([[supports(x, y) for y in found] for x in found], dtype=bool).reshape(len(found), len(found))
-        kept = supported[pairs[:, 0], pairs[:, 1]]
-        return kept & supported[pairs[:, 1], pairs[:, 0]] if self.direction == "both" else kept
+        return supported(scores.mentions, pairs, supports, self.direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +51,5 @@ class Mood:
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
         yield from ()
-        return scores.questions[pairs[:, 0]] == scores.questions[pairs[:, 1]]
+        alike: NDArray[np.bool_] = scores.questions[pairs[:, 0]] == scores.questions[pairs[:, 1]]
+        return alike

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from impdistill.errors import RecipeError
+from impdistill.filters.direction import Direction, check_direction, supported
 from impdistill.filters.funnel import Decision
 from impdistill.filters.scores import Pairs, Scores
 
@@ -20,19 +18,15 @@ class Numbers:
     What counts as the same number: `text.numbers`.
     """
 
-    direction: Literal["y in x", "both"] = "y in x"
+    direction: Direction = "y in x"
     name: str = "numbers"
 
     def __post_init__(self) -> None:
-        if self.direction not in ("y in x", "both"):
-            raise RecipeError(f"{self.name}: direction {self.direction!r}; use 'y in x' or 'both'")
+        check_direction(self.name, self.direction)
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
         yield from ()
-        found = scores.numbers
-        subset = np.array([[y <= x for y in found] for x in found], dtype=bool).reshape(len(found), len(found))
-        kept = subset[pairs[:, 0], pairs[:, 1]]
-        return kept & subset[pairs[:, 1], pairs[:, 0]] if self.direction == "both" else kept
+        return supported(scores.numbers, pairs, frozenset.issuperset, self.direction)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -27,16 +27,20 @@ Pairs = NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Questions about one context and the judge's answers, in the order in which they were asked.
+    """What was asked about one context and answered, by the judge in the order in which it was asked.
 
     Attributes:
         premises, hypotheses: (q,) int32, indices of sentences.
         entailment: (q,) float32, P(premise => hypothesis).
+        read: (s,) int32, indices of the sentences that the critic read, ascending.
+        fluency: (s,) float32, their P(fluent).
     """
 
     premises: NDArray[np.int32]
     hypotheses: NDArray[np.int32]
     entailment: NDArray[np.float32]
+    read: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    fluency: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
 
 
 class Scores:
@@ -46,7 +50,7 @@ class Scores:
         sentences: n unique sentences.
         entailment: (n, n) float32, `[premise, hypothesis]`; nan where the judge was not asked. The diagonal is 1: a
             sentence entails itself by definition.
-        fluency: (n,) float32, P(fluent) of each sentence; nan where no critic was asked.
+        fluency: (n,) float32, P(fluent) of each sentence; nan where the critic was not asked.
     """
 
     def __init__(self, sentences: Sequence[str], *, unicode: bool = False) -> None:
@@ -83,6 +87,12 @@ class Scores:
     def mentions(self) -> tuple[Mentions, ...]:
         """The names and persons of each sentence."""
         return tuple(mentions(sentence) for sentence in self.sentences)
+
+    @cached_property
+    def repeated(self) -> tuple[Mapping[str, int], ...]:
+        """Of each sentence, how often each word of four letters or more stands in it that stands there more than once."""
+        counted = (Counter(word for word in words(sentence, unicode=True) if len(word) > 3) for sentence in self.sentences)
+        return tuple({word: count for word, count in counts.items() if count > 1} for counts in counted)
 
     @cached_property
     def questions(self) -> NDArray[np.bool_]:
@@ -127,10 +137,16 @@ class Scores:
         self.entailment[questions[:, 0], questions[:, 1]] = entailment
         self._answered.append(questions)
 
+    def unread(self, sentences: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Those of the sentences whose fluency is not known, each once, ascending."""
+        found: NDArray[np.int32] = np.unique(sentences[np.isnan(self.fluency[sentences])]).astype(np.int32)
+        return found
+
     def record(self) -> Judged:
-        """Everything the judge ever answered about this context, for `preload`."""
+        """Everything the judge and the critic ever answered about this context, for `preload`."""
         questions = np.concatenate([np.empty((0, 2), dtype=np.int32), *self._answered]).astype(np.int32)
-        return Judged(questions[:, 0], questions[:, 1], self.probability(questions))
+        read = np.flatnonzero(~np.isnan(self.fluency)).astype(np.int32)
+        return Judged(questions[:, 0], questions[:, 1], self.probability(questions), read, self.fluency[read])
 
     def preload(self, judged: Judged) -> None:
         """Take the answers of an earlier run over the same sentences.
@@ -139,13 +155,16 @@ class Scores:
             RunError: the record names sentences that are not here.
         """
         questions = np.stack([judged.premises, judged.hypotheses], axis=1)
-        if questions.size and not 0 <= questions.min() <= questions.max() < len(self.sentences):
+        named = np.concatenate([questions.ravel(), judged.read])
+        if named.size and not 0 <= named.min() <= named.max() < len(self.sentences):
             raise RunError(
-                f"recorded scores name sentences {questions.min()} to {questions.max()}, but the context has "
+                f"recorded scores name sentences {named.min()} to {named.max()}, but the context has "
                 f"{len(self.sentences)}; they belong to other candidates: rerun the filter stage"
             )
         unanswered = self._unanswered(questions)
         self.answer(questions[unanswered], judged.entailment[unanswered])
+        read, first = np.unique(judged.read, return_index=True)
+        self.fluency[read] = judged.fluency[first]
 
     def spare(self, questions: Pairs, reason: str) -> None:
         """Note why q questions need no answer. For the account only; of several reasons the last counts."""

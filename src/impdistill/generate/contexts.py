@@ -50,6 +50,7 @@ class ContextRow:
         sentences: how many it has, or was to have.
         attempts: how many were looked at: the accepted one and those refused before it.
         refused: reason -> attempts refused for it.
+        token_count: tokens sampled for it, those of attempts that were not needed included.
     """
 
     context: int
@@ -58,6 +59,7 @@ class ContextRow:
     sentences: int
     attempts: int
     refused: Mapping[str, int]
+    token_count: int
 
 
 def sample_contexts(
@@ -77,6 +79,7 @@ def sample_contexts(
     wanted = dict(zip(numbers, _sentence_counts(numbers, settings, seed, stage), strict=True))
     refused: dict[int, Counter[str]] = {number: Counter() for number in numbers}
     accepted: dict[int, str] = {}
+    token_counts: Counter[int] = Counter()
     for first in range(0, settings.attempts, ATTEMPTS_AT_ONCE):
         waiting = [number for number in numbers if number not in accepted]
         if not waiting:
@@ -93,6 +96,7 @@ def sample_contexts(
             max_rows=max_rows,
         )
         for number, attempts in zip(waiting, found, strict=True):
+            token_counts[number] += sum(attempt.token_count for attempt in attempts)
             for attempt in attempts:
                 reason = context_refusal(attempt.text) if attempt.finished else "unfinished"
                 if reason is None:
@@ -107,6 +111,7 @@ def sample_contexts(
             sentences=wanted[number],
             attempts=refused[number].total() + (number in accepted),
             refused=refused[number],
+            token_count=token_counts[number],
         )
         for number in numbers
     ]

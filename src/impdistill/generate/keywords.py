@@ -94,9 +94,15 @@ class KeywordExtractor:
         return tuple(chosen)
 
 
-def constraints_of(keywords: Sequence[Keyword]) -> Constraints:
-    """One clause a keyword."""
-    return Constraints(tuple(keyword.clause() for keyword in keywords))
+def constraints_of(keywords: Sequence[Keyword], forbidden: Sequence[str] = ()) -> Constraints:
+    """One clause a keyword, and one that forbids words and phrases."""
+    clauses = tuple(keyword.clause() for keyword in keywords)
+    return Constraints((*clauses, Clause(forbidden_forms(forbidden), negative=True)) if forbidden else clauses)
+
+
+def forbidden_forms(phrases: Sequence[str]) -> tuple[str, ...]:
+    """Phrases as they are written and with a capital."""
+    return tuple(dict.fromkeys(form for phrase in phrases for form in (phrase, phrase[0].upper() + phrase[1:])))
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -6,13 +6,14 @@ A block of contexts in, rows out. Knows nothing of files, tasks or filters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from impdistill.decode.finished import Constrained
 from impdistill.decode.neurologic import NeuroLogic, decode_constrained
 from impdistill.decode.nucleus import Nucleus
-from impdistill.generate.keywords import Keyword, KeywordExtractor, constraints_of
+from impdistill.generate.keywords import Keyword, KeywordExtractor, constraints_of, forbidden_forms
 from impdistill.generate.parallel import TOO_LONG, sample_pools
 from impdistill.generate.prefixes import joined
 from impdistill.models.embedder import Embedder
@@ -23,6 +24,8 @@ from impdistill.text.wellformed import refusal, without_lone_quote
 
 NO_KEYWORDS = "no-keywords"
 """Refusal of a source without a content word."""
+FORBIDDEN = "forbidden"
+"""Refusal of an output with a forbidden word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class SequentialSettings:
         sources_per_context: x's after a context.
         keywords: of an x, at most.
         outputs: k1, y's of an x, at most.
+        forbidden: words and phrases that no y may hold, as written here or with a capital.
     """
 
     nucleus: Nucleus
@@ -42,6 +46,7 @@ class SequentialSettings:
     sources_per_context: int = 1
     keywords: int = 5
     outputs: int = 10
+    forbidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class SequentialRow:
         source_refusal: why x is no sentence to work with, or None; then there are no outputs.
         keywords: of x, as KeyBERT names them, most important first.
         outputs: best first, refused ones too.
+        token_count: tokens of all that was written for it, as far as it is no lost hypothesis of the search. Those sampled for all x's
+            of a context count with the first.
     """
 
     context: int
@@ -78,6 +85,7 @@ class SequentialRow:
     source_refusal: str | None
     keywords: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
+    token_count: int = 0
 
 
 def sample_sequential(
@@ -114,9 +122,9 @@ def sample_sequential(
         stage=stage,
     )
     sources = [
-        _Source(pool.context, text, joined(prefix, context), context, reason)
+        _Source(pool.context, text, joined(prefix, context), context, reason, 0 if place else pool.token_count)
         for (_, prefix, context), pool in zip(contexts, pools, strict=True)
-        for text, reason in zip(pool.sentences, pool.refusals, strict=True)
+        for place, (text, reason) in enumerate(zip(pool.sentences, pool.refusals, strict=True))
     ]
     for source in sources:
         if source.refusal is None and not teacher.has_room(source.prompt, settings.neurologic.max_new_tokens):
@@ -125,24 +133,27 @@ def sample_sequential(
     # 2. Their keywords, those of the whole block at once.
     accepted = [source for source in sources if source.refusal is None]
     extractor = KeywordExtractor(embedder, most=settings.keywords)
+    banned = {phrase.casefold() for phrase in settings.forbidden}
     for source, keywords in zip(accepted, extractor.keywords([source.text for source in accepted]), strict=True):
-        source.keywords = keywords
-        source.refusal = None if keywords else NO_KEYWORDS
+        source.keywords = tuple(word for word in keywords if word.text.casefold() not in banned)
+        source.refusal = None if source.keywords else NO_KEYWORDS
 
     # 3. Outputs with these keywords, for as many sources at once as there are rows for.
     asked = [source for source in accepted if source.refusal is None]
     at_once = max(1, max_rows // settings.neurologic.beam_size)
+    forms = forbidden_forms(settings.forbidden)
 
     def decode(batch: Sequence[_Source]) -> None:
         found = decode_constrained(
             teacher,
             [source.prompt for source in batch],
-            [constraints_of(source.keywords) for source in batch],
+            [constraints_of(source.keywords, settings.forbidden) for source in batch],
             settings.neurologic,
             returned=settings.outputs + 1,  # one may be x
         )
         for source, texts in zip(batch, found, strict=True):
-            source.outputs = tuple(_outputs(source, texts)[: settings.outputs])
+            source.outputs = tuple(_outputs(source, texts, forms)[: settings.outputs])
+            source.token_count += sum(len(text.token_ids) for text in texts)
 
     in_halving_batches(asked, at_once, decode, teacher.notes, "constrained decoding")
     return [source.row() for source in sources]
@@ -157,20 +168,24 @@ class _Source:
     prompt: str
     context: str
     refusal: str | None
+    token_count: int
     keywords: tuple[Keyword, ...] = ()
     outputs: tuple[Output, ...] = ()
 
     def row(self) -> SequentialRow:
-        return SequentialRow(self.number, self.text, self.refusal, tuple(word.text for word in self.keywords), self.outputs)
+        keywords = tuple(word.text for word in self.keywords)
+        return SequentialRow(self.number, self.text, self.refusal, keywords, self.outputs, self.token_count)
 
 
-def _outputs(source: _Source, texts: Sequence[Constrained]) -> list[Output]:
+def _outputs(source: _Source, texts: Sequence[Constrained], forbidden: Sequence[str]) -> list[Output]:
     said = {sentence.casefold() for sentence in split_sentences(source.context)}
     outputs = []
     for found in texts:
         text = without_lone_quote(found.text)
         if not found.finished:
             reason: str | None = "unfinished"
+        elif any(re.search(rf"(?<!\w){re.escape(form)}(?!\w)", text) for form in forbidden):
+            reason = FORBIDDEN  # spelled in other tokens than the search forbids
         else:
             reason = "repetition" if text.casefold() in said else refusal(text)
         if text.casefold() != source.text.casefold():

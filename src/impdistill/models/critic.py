@@ -15,7 +15,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from impdistill.errors import ModelError
 from impdistill.models.generative import quiet_transformers
-from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, resolve
+from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, located
+from impdistill.models.memory import in_halving_batches
 
 WANTED = "a classifier of fluent sentences (critic)"
 
@@ -30,7 +31,8 @@ class Critic:
     Attributes:
         name: as it was given to `load`.
         fingerprint: changes when the model's files do.
-        max_batch_tokens: most tokens of a batch, padding included.
+        max_batch_tokens: most tokens of a batch, padding included; halved for a batch that memory does not hold.
+        notes: what happened that can change an answer's last bits (batches halved), one line each.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Critic:
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
         self.max_batch_tokens = max_batch_tokens
+        self.notes: list[str] = []
         self._column = fluent_column(name, model.config.id2label or {})
 
     @classmethod
@@ -60,8 +63,8 @@ class Critic:
             ModelError: the model is absent, is no classifier, or has no label for fluent sentences.
         """
         on = choose_device(device)
-        source = resolve(name)
-        options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+        source, commit = located(name, revision)
+        options: dict[str, Any] = {"revision": commit, "trust_remote_code": False}
         with loading(name, WANTED), quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
             model, report = AutoModelForSequenceClassification.from_pretrained(
@@ -71,25 +74,32 @@ class Critic:
             raise ModelError(f"{name}: has no trained classifier, so it is not {WANTED}; give a folder or hub name of one")
         return cls(name, model.to(on), tokenizer, fingerprint=fingerprint(name, revision), max_batch_tokens=max_batch_tokens)
 
-    @torch.inference_mode()
     def fluency(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """P(fluent) of n sentences, (n,) float32. Longer ones than the model reads are cut.
 
         Raises:
-            ModelError: an answer is not a number.
+            ModelError: an answer is not a number, or there is no memory for a single sentence.
         """
         found = np.empty(len(texts), dtype=np.float32)
         if not len(texts):
             return found
         encoded = self.tokenizer(list(texts), truncation=True, return_attention_mask=False, verbose=False)["input_ids"]
         lengths = np.array([len(ids) for ids in encoded])
-        order = np.argsort(-lengths, kind="stable")
+
+        @torch.inference_mode()
+        def read(rows: Sequence[int]) -> None:
+            batch = self.tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt").to(self.model.device)
+            logits = self.model(**batch).logits.float()
+            found[list(rows)] = logits.softmax(1)[:, self._column].cpu().numpy()
+
+        order = np.argsort(-lengths, kind="stable").tolist()
         done = 0
         while done < len(order):
             rows = order[done : done + max(1, self.max_batch_tokens // int(lengths[order[done]]))]
-            batch = self.tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt").to(self.model.device)
-            logits = self.model(**batch).logits.float()
-            found[rows] = logits.softmax(1)[:, self._column].cpu().numpy()
+            halved = len(self.notes)
+            in_halving_batches(rows, len(rows), read, self.notes, "critic")
+            if len(self.notes) > halved:  # what did not fit once is not tried again
+                self.max_batch_tokens //= 2 ** (len(self.notes) - halved)
             done += len(rows)
         if not np.isfinite(found).all():
             raise ModelError(f"{self.name}: some answers are not numbers in {self.model.dtype}; use dtype float32 or another critic")

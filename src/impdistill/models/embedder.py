@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from impdistill.errors import ModelError
 from impdistill.models.generative import quiet_transformers
-from impdistill.models.loading import choose_device, fingerprint, loading, resolve
+from impdistill.models.loading import choose_device, fingerprint, loading, located
 
 WANTED = "an embedding model (model2vec or sentence-transformers)"
 
@@ -47,9 +47,9 @@ class Embedder:
         Raises:
             ModelError: the model is absent, or holds no embeddings of texts.
         """
-        source = resolve(name)
+        source, commit = located(name, revision)
         with loading(name, WANTED), quiet_transformers():
-            model = _load_static(source) if _is_static(source) else _load_transformer(name, source, revision, device)
+            model = _load_static(source) if _is_static(source) else _load_transformer(name, source, commit, device)
         return cls(name=name, model=model, fingerprint=fingerprint(name, revision))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

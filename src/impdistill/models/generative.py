@@ -23,7 +23,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from impdistill.errors import ModelError
-from impdistill.models.loading import loading, resolve
+from impdistill.models.loading import loading, located
 from impdistill.models.student_format import Kind
 
 WANTED = "a student (an encoder-decoder or a causal language model)"
@@ -49,8 +49,8 @@ def load_generative(name: str, *, revision: str | None, dtype: torch.dtype) -> t
     Raises:
         ModelError: absent, without safetensors weights, an encoder only, or a tokenizer without an end token.
     """
-    source = resolve(name)
-    options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    source, commit = located(name, revision)
+    options: dict[str, Any] = {"revision": commit, "trust_remote_code": False}
     with loading(name, WANTED), quiet_transformers():
         config = AutoConfig.from_pretrained(source, **options)
         kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
@@ -87,9 +87,25 @@ def with_cache(model: PreTrainedModel, cache: Cache) -> dict[str, Cache]:
     return {_cache_argument(type(model).forward): cache}
 
 
-@functools.cache
+def accepts(model: PreTrainedModel, argument: str) -> bool:
+    """Whether a model's forward takes an argument of this name."""
+    return argument in _parameters(type(model).forward)
+
+
+def logits_of(model: PreTrainedModel, *, cache: Cache | None = None, **arguments: Any) -> torch.Tensor:
+    """Next-token logits of all that is read, (rows, tokens, vocab). A cache is gone on from, and grows."""
+    going_on = {} if cache is None else with_cache(model, cache)
+    logits: torch.Tensor = model(**arguments, **going_on, use_cache=True, return_dict=True).logits
+    return logits
+
+
 def _cache_argument(forward: Callable[..., Any]) -> str:
-    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
+    return "cache" if "cache" in _parameters(forward) else "past_key_values"
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
 
 
 def most_positions(model: PreTrainedModel) -> int | None:

@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from impdistill.errors import ModelError
 from impdistill.models.generative import quiet_transformers
-from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, resolve
+from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, located
 from impdistill.models.memory import is_out_of_memory
 from impdistill.models.pair_layout import PairLayout
 
@@ -98,8 +98,8 @@ class Judge:
             ModelError: the model is absent, is no classifier, or has no entailment label.
         """
         on = choose_device(device)
-        source = resolve(name)
-        options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+        source, commit = located(name, revision)
+        options: dict[str, Any] = {"revision": commit, "trust_remote_code": False}
         with loading(name, WANTED), quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
             model, report = AutoModelForSequenceClassification.from_pretrained(

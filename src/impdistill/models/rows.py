@@ -11,10 +11,8 @@ Knows nothing of how a token is chosen.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -22,7 +20,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from impdistill.models.generative import with_cache
+from impdistill.models.generative import accepts, logits_of
 from impdistill.models.shared_attention import SharedPrefix, SuffixCache, attending_to_shared_prefix, with_room
 
 
@@ -192,7 +190,7 @@ def can_share(model: PreTrainedModel) -> bool:
     far.
     """
     if model not in _CAN_SHARE:
-        _CAN_SHARE[model] = _accepts(model, "position_ids") and not _looks_back_only_so_far(model) and _probe(model)
+        _CAN_SHARE[model] = accepts(model, "position_ids") and not _looks_back_only_so_far(model) and _probe(model)
     return _CAN_SHARE[model]
 
 
@@ -225,21 +223,11 @@ def _probe(model: PreTrainedModel) -> bool:
 
 
 def _forward(model: PreTrainedModel, ids: Tensor, cache: Any, positions: Tensor, **arguments: Any) -> Tensor:
-    if _accepts(model, "position_ids"):
+    if accepts(model, "position_ids"):
         arguments["position_ids"] = positions
-    logits: Tensor = model(input_ids=ids, **with_cache(model, cache), use_cache=True, return_dict=True, **arguments).logits
-    return logits
+    return logits_of(model, input_ids=ids, cache=cache, **arguments)
 
 
 def _logits_of_last(model: PreTrainedModel, ids: Tensor) -> dict[str, Tensor]:
     """As an index, not as 1: a slice is not contiguous, and then torch copies the output matrix once for every row."""
-    return {"logits_to_keep": torch.tensor([ids.shape[1] - 1], device=ids.device)} if _accepts(model, "logits_to_keep") else {}
-
-
-def _accepts(model: PreTrainedModel, argument: str) -> bool:
-    return argument in _parameters(type(model).forward)
-
-
-@functools.cache
-def _parameters(function: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(function).parameters)
+    return {"logits_to_keep": torch.tensor([ids.shape[1] - 1], device=ids.device)} if accepts(model, "logits_to_keep") else {}

@@ -165,6 +165,10 @@ class Student:
             in_halving_batches(batch, len(batch), write, self.notes, "rewriting")
         return {name: [of_text[place] for of_text in outputs] for place, name in enumerate(names)}
 
+    def check(self, texts: Sequence[str], group: str) -> None:
+        """Raise what `rewrite` would raise about these texts or the group, before any of them is rewritten."""
+        self._prompts(texts, [group])
+
     @torch.inference_mode()
     def log_prob(self, texts: Sequence[str], outputs: Sequence[str], group: str) -> list[float]:
         """Natural log P(y and its end | instruction, x), summed over the tokens of y, for every text x and output y."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 from transformers import PreTrainedTokenizerBase
 
 from impdistill.errors import ModelError
-from impdistill.models.loading import resolve
+from impdistill.models.loading import located
 
 Kind = Literal["seq2seq", "causal"]
+Borders: TypeAlias = Mapping[str, Sequence[float | None]]
+"""Of a group: "compression" and "similarity" -> (lo, hi), lo <= value < hi; None: open on that side."""
 
 FILE_NAME = "impdistill.json"
 FORMAT_VERSION = 1
@@ -51,6 +53,7 @@ class StudentFormat:
         max_target_tokens: most tokens of y in training, its end token included.
         base: M0, the model that the first training started from; of a local folder its last part.
         trained_by: name and version of the program that trained it.
+        borders: name of a group -> what outputs asked for as it should be; groups whose borders are not known are absent.
     """
 
     kind: Kind
@@ -60,6 +63,7 @@ class StudentFormat:
     max_target_tokens: int
     base: str
     trained_by: str
+    borders: Mapping[str, Borders] = field(default_factory=dict)
 
     def instruction(self, group: str) -> str:
         """Raises `ModelError` if the student has no such group; the message lists those it has."""
@@ -94,6 +98,8 @@ class StudentFormat:
 
     def write(self, folder: Path) -> None:
         content = {"format_version": FORMAT_VERSION, **asdict(self)}
+        if not self.borders:
+            del content["borders"]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         (folder / FILE_NAME).write_text(text, encoding="utf-8")
 
@@ -123,7 +129,23 @@ class StudentFormat:
             raise ModelError(f"{path}: {error}; export the student again") from error
         if read.kind not in PROMPTS or any(read.prompt.count(field) != 1 for field in ("{instruction}", "{text}")):
             raise ModelError(f"{path}: kind {read.kind!r} with prompt {read.prompt!r} is not understood; export the student again")
+        if not _are_borders(read.borders):
+            raise ModelError(f"{path}: borders {read.borders!r} are not understood; export the student again")
         return read
+
+
+def _are_borders(found: object) -> bool:
+    """Whether this is group -> compression, similarity -> [lo, hi]."""
+    if not isinstance(found, dict) or not all(isinstance(of_group, dict) for of_group in found.values()):
+        return False
+    return all(
+        set(of_group) == {"compression", "similarity"}
+        and all(
+            isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float | None) for end in ends)
+            for ends in of_group.values()
+        )
+        for of_group in found.values()
+    )
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, special: bool) -> list[list[int]]:
@@ -136,12 +158,12 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, speci
 
 
 def _locate(name: str, revision: str | None) -> Path | None:
-    source = resolve(name)
+    source, commit = located(name, revision)
     if Path(source).is_dir():
         path = Path(source) / FILE_NAME
         return path if path.is_file() else None
     try:
-        return Path(hf_hub_download(source, FILE_NAME, revision=revision))
+        return Path(hf_hub_download(source, FILE_NAME, revision=commit))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             return None

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from impdistill.errors import ModelError
 from impdistill.models.generative import most_positions, quiet_transformers
-from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, resolve
+from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, located
 
 WANTED = "a causal language model (teacher)"
 
@@ -59,15 +59,15 @@ class Teacher:
         """
         on = choose_device(device)
         number_format = choose_dtype(dtype, on)
-        source = resolve(name)
+        source, commit = located(name, revision)
         with loading(name, WANTED), quiet_transformers():
-            config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(source, revision=commit, trust_remote_code=False)
             if config.is_encoder_decoder:
                 raise ModelError(f"{name}: {_kind(config)} is an encoder-decoder, not {WANTED}; give one such as gpt2-xl")
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=commit, trust_remote_code=False)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source,
-                revision=revision,
+                revision=commit,
                 trust_remote_code=False,
                 use_safetensors=True,
                 dtype=number_format,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from impdistill.errors import DependencyError
+from impdistill.evaluate.dataset import StrategyMap
 from impdistill.report.contents import Histogram, RoundContents, RunContents, StudentContents
 
 try:
@@ -16,6 +17,7 @@ except ModuleNotFoundError as absent:
 
 Rows = list[dict[str, Any]]
 LIGHT, DARK = "light", "dark"
+NO_GROUP = "no group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,14 @@ def charts_of(run: RunContents, control: Sequence[Mapping[str, Any]], key: str) 
     found: dict[str, list[Chart]] = {
         "funnel": [_funnel(each, task, key) for each in run.rounds for task in dict.fromkeys(one.task for one in each.funnels)],
         "groups": [_groups(run, finished, key)] if finished else [],
-        "strategy": [_strategy(run, each, key) for each in finished],
+        "strategy": [
+            *(
+                _strategy(run, each.strategy, dataset_name(each.round_), f"{key}-strategy-{each.round_}")
+                for each in finished
+                if each.strategy
+            ),
+            *(_strategy(run, one.strategy, one.name, f"{key}-strategy-beside-{number}") for number, one in enumerate(run.beside)),
+        ],
         "histograms": _histograms(finished, key),
         "training": [_training(run.students, key)] if any(each.curve for each in run.students) else [],
         "control": [_control(record, number, key) for number, record in enumerate(control)],
@@ -131,33 +140,39 @@ def _funnel(each: RoundContents, task: str, key: str) -> Chart:
 
 
 def _groups(run: RunContents, rounds: Sequence[RoundContents], key: str) -> Chart:
+    datasets = [*((dataset_name(each.round_), each.groups) for each in rounds), *((one.name, one.groups) for one in run.beside)]
+    names = [*run.groups, *([NO_GROUP] if run.beside else [])]
     rows = [
-        {
-            "group": group,
-            "round": dataset_name(each.round_),
-            "pairs": each.groups.get(group, 0),
-            "share": each.groups.get(group, 0) / each.pairs,
-        }
-        for each in rounds
-        for group in run.groups
+        {"group": group, "dataset": name, "pairs": groups.get(group, 0), "share": groups.get(group, 0) / sum(groups.values())}
+        for name, groups in datasets
+        for group in names
     ]
     chart = (
         _chart(rows)
         .mark_bar()
         .encode(
-            y=alt.Y("group:N", sort=list(run.groups), title=None, axis=alt.Axis(labelLimit=140)),
-            yOffset=alt.YOffset("round:N"),
+            y=alt.Y("group:N", sort=names, title=None, axis=alt.Axis(labelLimit=140)),
+            yOffset=alt.YOffset("dataset:N", sort=[name for name, _ in datasets]),
             x=alt.X(**_axis("share", "share of the dataset", axis=alt.Axis(format="%", tickCount=5))),
-            color=alt.Color("round:N", title=None),
-            tooltip=["round:N", "group:N", "pairs:Q", alt.Tooltip("share:Q", format=".1%")],
+            color=alt.Color(
+                "dataset:N",
+                title=None,
+                sort=[name for name, _ in datasets],
+                legend=alt.Legend(columns=1 if run.beside else 0, labelLimit=260),
+            ),
+            tooltip=["dataset:N", "group:N", "pairs:Q", alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return _made(f"{key}-groups", "Group balance", "Share of each control group in the dataset.", chart, 40 * len(run.groups) + 20)
+    return _made(
+        f"{key}-groups",
+        "Group balance",
+        "Share of each control group in the dataset.",
+        chart,
+        max(40, 14 * len(datasets)) * len(names) + 20,
+    )
 
 
-def _strategy(run: RunContents, each: RoundContents, key: str) -> Chart:
-    found = each.strategy
-    assert found is not None
+def _strategy(run: RunContents, found: StrategyMap, title: str, name: str) -> Chart:
     rows = [
         {
             "x1": found.compression_edges[i],
@@ -194,8 +209,8 @@ def _strategy(run: RunContents, each: RoundContents, key: str) -> Chart:
             layers.append(_chart(lines).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(**{channel: "at:Q"}))
     outside = f" {found.outside:,} pairs with longer outputs are not shown." if found.outside else ""
     return _made(
-        f"{key}-strategy-{each.round_}",
-        f"Strategies of {dataset_name(each.round_)}",
+        name,
+        f"Strategies of {title}",
         f"{found.pairs:,} pairs; spread {found.spread:.2f} bits. Dashed: where groups meet (by ROUGE-L or Density).{outside}",
         alt.layer(*layers),
         280,

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from impdistill.evaluate import Benchmark, PairShapes, process_yields, strategy_map
+from impdistill.evaluate import Benchmark, PairShapes, group_counts, pair_shapes, process_yields, strategy_map
 from impdistill.evaluate.dataset import ProcessYield, StrategyMap
 from impdistill.filters import Cutoff
 from impdistill.outcome import Run
@@ -21,14 +21,16 @@ from impdistill.report.cost import Cost, cost_of
 from impdistill.report.provenance import ModelRecord, models_of, versions_of
 from impdistill.report.quality import Quality, quality_of
 from impdistill.report.reading import Drops, PairsToRead, drops_to_read, pairs_to_read
+from impdistill.report.refusals import Refusals, refusals_of
 from impdistill.report.rounds import RoundQuality, rounds_of
 from impdistill.run import FolderStage, StageStore
-from impdistill.tasks import Task, tasks_of
+from impdistill.tasks import Group, Task, tasks_of
 from impdistill.text.words import words
 
 BINS = 40
 WORDS_SAMPLE = 20_000
 """Pairs whose words are counted for the histogram of lengths."""
+BESIDE_SAMPLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class RoundContents:
     Attributes:
         round_: 0: from the teachers; 1, 2, ...: self-distillation.
         pairs, splits, groups: of the dataset; 0 and empty where it is not finished.
+        refusals: what came before the funnels.
         questions: what the judge was asked and spared, by reason.
         cutoffs: domain -> task -> where the screen of a cascade cuts; empty without one.
         yields: sample efficiency, an entry a task and process.
@@ -75,6 +78,7 @@ class RoundContents:
     pairs: int
     splits: Mapping[str, int]
     groups: Mapping[str, int]
+    refusals: tuple[Refusals, ...]
     funnels: tuple[Funnel, ...]
     questions: Mapping[str, int]
     cutoffs: Mapping[str, Mapping[str, Cutoff]]
@@ -94,12 +98,29 @@ class StudentContents:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideContents:
+    """A dataset that is not of the run, to compare with: every source with each of its references is a pair.
+
+    Attributes:
+        pairs: how many there are.
+        groups: of those looked at, at most `BESIDE_SAMPLE`, drawn at random; "no group" included.
+        strategy: of the same.
+    """
+
+    name: str
+    pairs: int
+    groups: Mapping[str, int]
+    strategy: StrategyMap = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RunContents:
     """One run's part of a report.
 
     Attributes:
         borders: measure -> where groups meet, for the strategy maps.
         by_round: the finished datasets beside each other.
+        beside: other datasets, in this run's groups.
         quality: of the last finished dataset; None where there is none.
         seconds: of computing, all stages, summed over workers.
     """
@@ -114,6 +135,7 @@ class RunContents:
     rounds: tuple[RoundContents, ...]
     students: tuple[StudentContents, ...]
     by_round: tuple[RoundQuality, ...]
+    beside: tuple[BesideContents, ...]
     quality: Quality | None
     to_read: PairsToRead | None
     drops: tuple[Drops, ...]
@@ -121,11 +143,12 @@ class RunContents:
     versions: Mapping[str, str]
 
 
-def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0) -> RunContents:
+def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), beside: Sequence[Benchmark] = (), *, seed: int = 0) -> RunContents:
     """Everything a report says of a run, finished or not.
 
     Args:
         benchmarks: to look for in the dataset.
+        beside: datasets to compare it with.
         seed: of what is drawn at random.
     """
     recipe = run.recipe
@@ -134,7 +157,7 @@ def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0
     folders = {stage.stage: run.directory.current_stage(stage.stage) for stage in stages}
     done = {stage.stage for stage in stages if stage.done_blocks >= stage.total_blocks}
     wanted = range(recipe.self_distillation.rounds + 1)
-    tables = {number: _table(folders[f"dataset.{number}"]) for number in wanted if f"dataset.{number}" in done}
+    tables = {number: _table(run.dataset(number)) for number in wanted if f"dataset.{number}" in done}
     chains = {task.name: _links(task, screened=recipe.judge.cascade is not None) for task in tasks_of(recipe)}
     rounds = [_round(run, number, tables.get(number), chains, seed) for number in wanted if run.filters(number) or number in tables]
     students = [_student(number, folders[f"student.{number}"]) for number in wanted if f"student.{number}" in done]
@@ -144,6 +167,7 @@ def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0
     groups = {name: group.instruction for task in recipe.tasks.values() for name, group in task.groups.items()}
     drops = [drops_to_read(run.filters(number).values(), number, seed) for number in wanted if run.filters(number)]
     edges = [group for task in recipe.tasks.values() for group in task.groups.values()]
+    asked = [group for task in tasks_of(recipe) for group in task.groups]
     return RunContents(
         path=str(run.path),
         name=recipe.name,
@@ -158,7 +182,8 @@ def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0
         rounds=tuple(rounds),
         students=tuple(students),
         by_round=rounds_of(tables, seed=seed),
-        quality=None if last is None else quality_of(last, benchmarks, seed=seed),
+        beside=tuple(_beside(one, asked, seed) for one in beside),
+        quality=None if last is None else quality_of(last, benchmarks, beside, seed=seed),
         to_read=None if last is None else pairs_to_read(last, max(tables), list(groups), seed=seed),
         drops=tuple(drops),
         models=models_of(run),
@@ -172,24 +197,33 @@ def _round(run: Run, number: int, table: pa.Table | None, chains: Mapping[str, S
     for store in stores.values():
         counts.update(store.counts())
     funnels = _funnels(counts, chains)
+    contexts = run.contexts(number)
     shapes = None
     if table is not None and table.num_rows:
         compression, rouge_l, density = (_floats(table[name]) for name in ("compression", "rouge_l", "density"))
         shapes = PairShapes(compression, rouge_l, density)
     return RoundContents(
         round_=number,
-        contexts=counts["contexts"],
+        contexts=contexts,
         pairs=0 if table is None else table.num_rows,
         splits={} if table is None else dict(Counter(table["split"].to_pylist())),
         groups={} if table is None else dict(Counter(table["group"].to_pylist())),
+        refusals=refusals_of(run, number),
         funnels=funnels,
         questions={key.removeprefix("questions/"): count for key, count in counts.items() if key.startswith("questions/")},
         cutoffs=run.cutoffs(number),
-        yields=_yields(stores, funnels, counts["contexts"], seed),
+        yields=_yields(stores, funnels, contexts, seed),
         strategy=None if shapes is None else strategy_map(shapes, points=0, seed=seed),
         histograms=() if table is None or shapes is None else _histograms(table, shapes, seed),
         cost=cost_of(run, number, sum(funnel.kept for funnel in funnels)),
     )
+
+
+def _beside(dataset: Benchmark, groups: Sequence[Group], seed: int) -> BesideContents:
+    pairs = [(x, y) for x, references in zip(dataset.sources, dataset.references, strict=True) for y in references]
+    drawn = [pairs[row] for row in np.random.default_rng(seed).permutation(len(pairs))[:BESIDE_SAMPLE]]
+    shapes = pair_shapes([x for x, _ in drawn], [y for _, y in drawn])
+    return BesideContents(dataset.name, len(pairs), group_counts(shapes, groups), strategy_map(shapes, points=0, seed=seed))
 
 
 def _student(number: int, folder: FolderStage | StageStore) -> StudentContents:
@@ -199,9 +233,8 @@ def _student(number: int, folder: FolderStage | StageStore) -> StudentContents:
     return StudentContents(number, {name: value for name, value in facts.items() if name != "curve"}, curve)
 
 
-def _table(folder: FolderStage | StageStore) -> pa.Table:
+def _table(folder: FolderStage) -> pa.Table:
     """All pairs of a dataset with a column `split`."""
-    assert isinstance(folder, FolderStage)
     tables = []
     for split in ("train", "validation"):
         for path in sorted((folder.path / "data").glob(f"{split}-*.parquet")):
@@ -268,10 +301,10 @@ def _histograms(table: pa.Table, shapes: PairShapes, seed: int) -> tuple[Histogr
         _histogram("Density/|y|", shapes.density, 1.0),
         *(_histogram(f"words of {name}", values, float(np.ceil(longest))) for name, values in lengths.items()),
     ]
-    for title, name in (("P(x => y)", "entailment"), ("P(y => x)", "reverse_entailment")):
-        judged = pc.drop_null(table[name])
-        if len(judged):
-            found.append(_histogram(title, _floats(judged), 1.0))
+    for title, name in (("P(x => y)", "entailment"), ("P(y => x)", "reverse_entailment"), ("P(fluent), the lower of x and y", "fluency")):
+        known = pc.drop_null(table[name]) if name in table.column_names else ()
+        if len(known):
+            found.append(_histogram(title, _floats(known), 1.0))
     return tuple(found)
 
 

@@ -18,12 +18,15 @@ from typing import Any
 import yaml
 
 from impdistill import __version__
-from impdistill.errors import BenchmarkError, DependencyError, RunError
+from impdistill.errors import DependencyError, RunError
 from impdistill.evaluate import Benchmark
-from impdistill.evaluate.results import RESULTS_FOLDER, read_results
+from impdistill.evaluate.auditing import fit_to_show
+from impdistill.evaluate.results import RESULTS_FOLDER
 from impdistill.outcome import Run
 from impdistill.report.charts import DARK, LIGHT, Chart, charts_of, dataset_name, round_title, student_name, theme
 from impdistill.report.contents import RunContents, contents_of
+from impdistill.report.flagged import flagged_csv
+from impdistill.report.measured import measured_in, result_tables
 from impdistill.run import recipe_difference
 from impdistill.run.storage import make_directory, write_durably
 
@@ -36,6 +39,13 @@ except ModuleNotFoundError as absent:
 
 FIGURE_WIDTH = 640
 PNG_SCALE = 2.0
+REFUSED = {
+    "contexts": "contexts, attempts",
+    "parallel": "sentences of pools",
+    "sequential": "x of sequential pairs",
+    "sources": "x for the student",
+    "rewrites": "x not given to the student",
+}
 ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 
 
@@ -45,15 +55,18 @@ def write_report(
     *,
     results: Sequence[str | Path] = (),
     benchmarks: Sequence[Benchmark] = (),
+    beside: Sequence[Benchmark] = (),
     figures: bool = True,
     seed: int = 0,
 ) -> Path:
-    """Write `report.html`, `report.json` (its figures as values) and `figures/*.svg, *.png`.
+    """Write `report.html`, `report.json` (its figures as values), `flagged.csv` (rows to look at; of two runs `flagged-a.csv` and
+    `flagged-b.csv`) and `figures/*.svg, *.png`.
 
     Args:
         runs: one, or two to stand side by side; finished or not.
         results: folders that `impdistill evaluate` wrote, besides each run's own `evaluation/`; shown with the first run.
         benchmarks: to look for in the datasets.
+        beside: datasets to compare them with.
         figures: also write every chart as a file.
         seed: of what is drawn at random.
 
@@ -68,20 +81,22 @@ def write_report(
     if not 1 <= len(runs) <= 2:
         raise RunError(f"a report shows one run, or two side by side; {len(runs)} were given")
     # 1. gather
-    gathered = [contents_of(run, benchmarks, seed=seed) for run in runs]
+    measured = [measured_in(run.path / RESULTS_FOLDER, results if number == 0 else ()) for number, run in enumerate(runs)]
+    gathered = [contents_of(run, benchmarks, beside, seed=seed) for run in runs]
     for contents in gathered:
         if not contents.rounds:
             raise RunError(f"{contents.path}: nothing has been filtered yet; see `impdistill status {contents.path}`")
-    measured = [read_results([run.path / RESULTS_FOLDER, *(results if number == 0 else ())]) for number, run in enumerate(runs)]
-    if results and not any(one["evaluations"] for one in measured):
-        raise BenchmarkError(f"{results[0]}: no results.json; give a folder that `impdistill evaluate --out` wrote")
     charts = [charts_of(one, found["control"], "ab"[number]) for number, (one, found) in enumerate(zip(gathered, measured, strict=True))]
+    page = render(gathered, measured, charts)
 
     # 2. write
     folder = Path(out)
     make_directory(folder)
-    page = render(gathered, measured, charts)
     write_durably(folder / "report.json", _json([{**asdict(one), **found} for one, found in zip(gathered, measured, strict=True)]))
+    for name, one in zip(flagged_names(gathered), gathered, strict=True):
+        if one.quality is not None:
+            of = next(each for each in one.rounds if one.to_read is not None and each.round_ == one.to_read.round_)
+            write_durably(folder / name, flagged_csv(one.quality, of.splits))
     if figures:
         make_directory(folder / "figures")
         for chart in (chart for of_run in charts for section in of_run.values() for chart in section):
@@ -96,7 +111,7 @@ def render(runs: Sequence[RunContents], measured: Sequence[Mapping[str, Any]], c
     environment = Environment(
         loader=PackageLoader("impdistill", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=_number, decimals=_decimals, share=_share, duration=_duration, by_name=_by_name)
+    environment.filters.update(number=_number, decimals=_decimals, share=_share, duration=_duration, fit_to_show=fit_to_show)
     scripts = [vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), _own("report.js")]
     specs = {chart.name: chart.spec for of_run in charts for section in of_run.values() for chart in section}
     themes = {scheme: theme(scheme) for scheme in (LIGHT, DARK)}
@@ -106,6 +121,8 @@ def render(runs: Sequence[RunContents], measured: Sequence[Mapping[str, Any]], c
     return environment.get_template("report.html.j2").render(
         runs=runs,
         measured=measured,
+        tables=[result_tables(found["evaluations"]) for found in measured],
+        flagged=flagged_names(runs),
         charts=charts,
         specs=specs,
         themes=themes,
@@ -115,10 +132,16 @@ def render(runs: Sequence[RunContents], measured: Sequence[Mapping[str, Any]], c
         scripts=[Markup(script) for script in scripts],
         version=__version__,
         arrows=ARROWS,
+        REFUSED=REFUSED,
         round_title=round_title,
         dataset_name=dataset_name,
         student_name=student_name,
     )
+
+
+def flagged_names(runs: Sequence[RunContents]) -> list[str]:
+    """File name of each run's flagged rows."""
+    return ["flagged.csv"] if len(runs) == 1 else [f"flagged-{'ab'[number]}.csv" for number in range(len(runs))]
 
 
 def pictures(chart: Chart) -> dict[str, bytes]:
@@ -133,10 +156,6 @@ def _own(name: str) -> str:
 
 def _json(content: Any) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8", errors="replace")
-
-
-def _by_name(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    return {score["name"]: score for score in evaluation["scores"]}
 
 
 def _number(value: float | None) -> str:

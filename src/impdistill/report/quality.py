@@ -1,4 +1,8 @@
-"""Is the dataset varied, free of repetition and of benchmarks, and fit to be shown? On a sample, so that any size is possible."""
+"""Is the dataset varied, free of repetition and of benchmarks, and fit to be shown?
+
+Leaks and audit look at every pair: what they find is there to be dropped. Diversity and near-duplicates, whose cost grows faster,
+look at a sample.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,19 @@ from impdistill.evaluate.duplicates import Leak, NearDuplicates
 from impdistill.evaluate.metrics.ngrams import diversity_tokens
 
 SAMPLE = 20_000
+AUDIT_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Of a random sample of a dataset.
+    """Of a dataset.
 
     Attributes:
-        pairs, of: how many were looked at, of how many.
-        diversity: of x, of y and of the benchmarks' sources, at equal sizes.
-        repeated: near-duplicates among the outputs y.
+        pairs, of: how many pairs, drawn at random, diversity and repetition were measured on, of how many.
+        diversity: of x and of y, of the sources of benchmarks, and of x and y of datasets beside, at equal sizes.
+        repeated: near-duplicates among the outputs y of the sample.
+        leaks: of all pairs; `dataset_texts` number all x, then all y.
+        audit: of all pairs.
     """
 
     pairs: int
@@ -34,21 +41,32 @@ class Quality:
     audit: Audit
 
 
-def quality_of(table: pa.Table, benchmarks: Sequence[Benchmark] = (), *, seed: int = 0) -> Quality | None:
-    """Screen up to `SAMPLE` pairs of a dataset; None for an empty one."""
+def quality_of(table: pa.Table, benchmarks: Sequence[Benchmark] = (), beside: Sequence[Benchmark] = (), *, seed: int = 0) -> Quality | None:
+    """Look at a dataset; None for an empty one.
+
+    Args:
+        benchmarks: to look for in it.
+        beside: whose diversity to measure too.
+    """
     if not table.num_rows:
         return None
-    rows = pa.array(np.sort(np.random.default_rng(seed).permutation(table.num_rows)[:SAMPLE]))
-    drawn = table.select(["x", "y"]).take(rows)
-    xs, ys = drawn["x"].to_pylist(), drawn["y"].to_pylist()
-    texts = {"x": xs, "y": ys, **{f"{one.name}, sources": list(one.sources) for one in benchmarks}}
+    # 1. a sample
+    rows = np.sort(np.random.default_rng(seed).permutation(table.num_rows)[:SAMPLE])
+    xs, ys = table["x"].to_pylist(), table["y"].to_pylist()
+    sample = {"x": [xs[row] for row in rows], "y": [ys[row] for row in rows]}
+    known = {one.origin for one in beside}
+    texts = {**sample, **{f"{one.name}, sources": one.sources for one in benchmarks if one.origin not in known}}
+    for one in beside:
+        texts |= {f"{one.name}, x": one.sources, f"{one.name}, y": [text for each in one.references for text in each]}
     measurable = {name: found for name, found in texts.items() if any(diversity_tokens(text) for text in found)}
+
+    # 2. everything
     looked_for = {one.name: [*one.sources, *(text for each in one.references for text in each)] for one in benchmarks}
     return Quality(
-        pairs=drawn.num_rows,
+        pairs=len(rows),
         of=table.num_rows,
         diversity=lexical_diversity(measurable, seed=seed) if measurable else (),
-        repeated=near_duplicates(ys),
+        repeated=near_duplicates(sample["y"]),
         leaks=tuple(leakage([*xs, *ys], looked_for)) if looked_for else (),
-        audit=audit(xs, ys, examples=2),
+        audit=audit(xs, ys, examples=AUDIT_EXAMPLES),
     )

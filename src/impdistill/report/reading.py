@@ -20,7 +20,7 @@ PER_REASON = 3
 
 @dataclass(frozen=True, slots=True)
 class ReadPair:
-    """A pair and its scores. reason: why it was dropped; None: it was kept."""
+    """A pair and its scores. fluency: the lower P(fluent) of x and y. reason: why it was dropped; None: it was kept."""
 
     x: str
     y: str
@@ -32,6 +32,7 @@ class ReadPair:
     density: float
     entailment: float | None
     reverse_entailment: float | None
+    fluency: float | None = None
     group: str | None = None
     reason: str | None = None
 

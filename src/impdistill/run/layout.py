@@ -40,6 +40,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe_path = path / _RECIPE_NAME
+        self._intact: set[Path] = set()
 
     @staticmethod
     def exists(path: Path) -> bool:
@@ -99,6 +100,17 @@ class RunDirectory:
             folder.remove_work()  # which a process killed just after finishing it left
         return folder
 
+    def intact(self, folder: FolderStage) -> FolderStage:
+        """The folder, verified if it was not before. Raises `RunError` if it is not finished, `DamagedShardError`."""
+        if folder.directory not in self._intact:
+            folder.verify()
+            self._intact.add(folder.directory)
+        return folder
+
+    def stage_names(self) -> list[str]:
+        """The stages that were ever run, sorted. Reads no stage, so that damage in one hides none of the others."""
+        return sorted(path.parent.name for path in self._stages.glob(f"*/{_CURRENT_NAME}"))
+
     def current(self, stage: str) -> Lineage | None:
         """What the stage was last run with; None if never."""
         directory = self._current_directory(stage)
@@ -108,7 +120,7 @@ class RunDirectory:
         """The stage as it was last run, for reading. Raises `RunError` if it never was."""
         directory = self._current_directory(stage)
         if directory is None:
-            raise RunError(f"{self.path}: stage {stage} was never run; there are {sorted(self._stage_names())}")
+            raise RunError(f"{self.path}: stage {stage} was never run; there are {self.stage_names()}")
         record = StageRecord.read(directory)
         return StageStore(directory, record) if record.kind == "rows" else FolderStage(directory, record)
 
@@ -136,11 +148,17 @@ class RunDirectory:
         return [_progress(self._directory(records[name].lineage), records[name]) for name in order.static_order() if name in records]
 
     def other_versions(self, lineage: Lineage, same_settings: Sequence[str]) -> tuple[StageStore, ...]:
-        """Rows of this stage under other keys that follow from the same inputs and models, and agree in `same_settings`."""
+        """Rows of this stage under other keys that follow from the same inputs and models, and agree in `same_settings`.
+
+        In the order of their keys. One whose record is damaged is left out: nobody needs it.
+        """
         stores = []
         for directory in sorted((self._stages / lineage.stage).glob("*/")):
             if (directory / RECORD_NAME).exists() and directory != self._directory(lineage):
-                record = StageRecord.read(directory)
+                try:
+                    record = StageRecord.read(directory)
+                except DamagedShardError:
+                    continue
                 other = record.lineage
                 agrees = all(other.settings.get(name) == lineage.settings.get(name) for name in same_settings)
                 if agrees and other.inputs == lineage.inputs and other.models == lineage.models and record.kind == "rows":
@@ -185,11 +203,8 @@ class RunDirectory:
             raise DamagedShardError(f"{pointer}: {error}; remove it and run again") from error
         return directory if (directory / RECORD_NAME).exists() else None  # someone may have removed it to have it rebuilt
 
-    def _stage_names(self) -> list[str]:
-        return sorted(path.parent.name for path in self._stages.glob(f"*/{_CURRENT_NAME}"))
-
     def _current_directories(self) -> Iterator[tuple[str, Path]]:
-        for name in self._stage_names():
+        for name in self.stage_names():
             directory = self._current_directory(name)
             if directory is not None:
                 yield name, directory

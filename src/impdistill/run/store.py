@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,10 +107,17 @@ class StageStore:
             raise RunError(f"{self.directory}: block {block} of stage {self.stage} is not there yet; run that stage first")
         return self._read_block(manifest, table, block, columns)
 
-    def counts(self, prefix: str = "") -> dict[str, int]:
-        """Counts summed over the complete blocks, sorted by name. With a prefix ("summary/"), those below it, without it."""
+    def counts(self, prefix: str = "", blocks: Collection[int] | None = None) -> dict[str, int]:
+        """Counts summed over the complete blocks, sorted by name.
+
+        Args:
+            prefix: only names below it ("summary/"), without it.
+            blocks: only of these; None is of all.
+        """
         total: Counter[str] = Counter()
         for block, manifest in self._owners().items():
+            if blocks is not None and block not in blocks:
+                continue
             for name, count in manifest.blocks[block - manifest.shard.first].counts.items():
                 if name.startswith(prefix):
                     total[name.removeprefix(prefix)] += count

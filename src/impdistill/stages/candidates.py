@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from impdistill.errors import DamagedShardError
 from impdistill.filters import Candidates, Judged
 from impdistill.run import StageStore
 from impdistill.text.wellformed import refusal
@@ -64,24 +65,39 @@ READERS: Mapping[str, Callable[[StageStore, int, Sequence[str]], Iterator[Candid
 }
 
 
-def known_scores(history: Sequence[StageStore], block: int) -> dict[int, Judged]:
-    """Context -> the judge's answers that earlier versions of this stage stored for it, the later versions' first."""
+def known_scores(samples: Sequence[StageStore], history: Sequence[StageStore], block: int) -> dict[int, Judged]:
+    """Context -> the answers of judge and critic that are on disk for it; of several to one question the first counts (`Scores.preload`).
+
+    Args:
+        samples: of a cascade's calibration, which are part of the run: damage is an error. They go first.
+        history: other versions of this stage, in the order of their keys. They only spare questions: a damaged block,
+            or a version with a damaged manifest, counts as absent.
+    """
     answers: dict[int, list[Judged]] = {}
-    for store in history:
-        if block in store.complete_blocks():
-            for row in store.read_block("scores", block).to_pylist():
-                answers.setdefault(row["context"], []).append(
-                    Judged(
-                        np.array(row["premises"], dtype=np.int32),
-                        np.array(row["hypotheses"], dtype=np.int32),
-                        np.array(row["entailment"], dtype=np.float32),
-                    )
+    for store in (*samples, *history):
+        try:
+            rows = store.read_block("scores", block).to_pylist() if block in store.complete_blocks() else []
+        except DamagedShardError:
+            if store in samples:
+                raise
+            continue
+        for row in rows:
+            answers.setdefault(row["context"], []).append(
+                Judged(
+                    np.array(row["premises"], dtype=np.int32),
+                    np.array(row["hypotheses"], dtype=np.int32),
+                    np.array(row["entailment"], dtype=np.float32),
+                    np.array(row.get("read", ()), dtype=np.int32),  # not stored before version 3 of the stage
+                    np.array(row.get("fluency", ()), dtype=np.float32),
                 )
+            )
     return {
         context: Judged(
             np.concatenate([each.premises for each in found]),
             np.concatenate([each.hypotheses for each in found]),
             np.concatenate([each.entailment for each in found]),
+            np.concatenate([each.read for each in found]),
+            np.concatenate([each.fluency for each in found]),
         )
         for context, found in answers.items()
     }

@@ -41,6 +41,7 @@ def card_facts(
     round_: int,
     splits: Mapping[str, pa.Table],
     filtered: Sequence[StageStore] = (),
+    left_out: Mapping[str, int] | None = None,
     kind: Kind | None = None,
     training: TrainingResult | None = None,
 ) -> CardFacts:
@@ -49,6 +50,7 @@ def card_facts(
     Args:
         splits: the dataset's rows by split.
         filtered: the filter stages behind the dataset, for the funnel.
+        left_out: `outside_groups` and `capped`, kept pairs that are not in the dataset.
     """
     sizes = {split: Counter(splits[split]["group"].to_pylist() if split in splits else ()) for split in ("train", "validation")}
     first = splits["train"] if "train" in splits else next(iter(splits.values()))
@@ -66,6 +68,7 @@ def card_facts(
             for group in task.groups
         ],
         funnel=_funnel(filtered),
+        left_out=left_out,
         columns=COLUMNS,
         kind=kind,
         training=None if training is None else _training(training),
@@ -79,7 +82,7 @@ def _models(recipe: Recipe) -> list[ModelFacts]:
     if recipe.critic.model is not None:
         named.append(("critic", recipe.critic.model, recipe.critic.revision))
     if recipe.sequential.outputs:
-        named.append(("embedder", recipe.sequential.embedder, None))
+        named.append(("embedder", recipe.sequential.embedder, recipe.sequential.embedder_revision))
     named.append(("base of the student", recipe.student.model, recipe.student.revision))
     return [ModelFacts(role, model, fingerprint(model, revision)) for role, model, revision in named]
 

@@ -90,8 +90,9 @@ def open_contexts(recipe: Recipe, teacher: TeacherRecipe, round_: int) -> Callab
         rows = sample_contexts(
             model, teacher.prefix, list(numbers), settings, max_rows=recipe.numerics.max_rows, seed=recipe.seed, stage=name
         )
-        counts = Counter({"accepted": sum(bool(row.text) for row in rows), "exhausted": sum(not row.text for row in rows)})
+        counts = Counter({"accepted": sum(bool(row.text) for row in rows), "exhausted": sum(not row.text for row in rows), "tokens": 0})
         for row in rows:
+            counts["tokens"] += row.token_count
             counts.update({f"refused/{reason}": times for reason, times in row.refused.items()})
         columns = [
             [row.context for row in rows],

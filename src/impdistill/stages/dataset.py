@@ -18,6 +18,7 @@ from impdistill.stages.cards import card_facts
 from impdistill.stages.machine import made_with
 from impdistill.stages.step import FolderStep, Observer, RowStep, input_keys, stage_name
 from impdistill.tasks import Task
+from impdistill.text.words import words
 from impdistill.train.card import dataset_body, dataset_metadata
 
 CODE_VERSION = 1
@@ -79,13 +80,15 @@ def build_dataset(
             f"{stage.stage}: no pair passed the filters; read the drops with `impdistill inspect`, then use more contexts "
             "(contexts.count), more samples (parallel.samples) or a lower entailment threshold"
         )
-    outside = pc.sum(pc.is_null(pairs["group"])).as_py() or 0
-    pairs = capped(pairs.filter(pc.is_valid(pairs["group"])), recipe.dataset, recipe.seed)
+    grouped = pairs.filter(pc.is_valid(pairs["group"]))
+    outside = pairs.num_rows - grouped.num_rows
+    pairs = capped(grouped, recipe.dataset, recipe.seed)
+    left_out = {"outside_groups": outside, "capped": grouped.num_rows - pairs.num_rows}
     held_out = validation_mask(pairs, recipe.dataset.validation, recipe.seed)
     splits = {"train": pairs.filter(pa.array(~held_out)), "validation": pairs.filter(pa.array(held_out))}
     with stage.building(made_with(recipe.execution)) as building:
-        facts = card_facts(recipe, tasks, round_, splits, filtered)
-        building.facts.update(pairs=pairs.num_rows, outside_groups=outside, groups=dict(Counter(pairs["group"].to_pylist())))
+        facts = card_facts(recipe, tasks, round_, splits, filtered, left_out=left_out)
+        building.facts.update(pairs=pairs.num_rows, **left_out, groups=dict(Counter(pairs["group"].to_pylist())))
         write_dataset(
             building.path,
             {split: table for split, table in splits.items() if table.num_rows},
@@ -111,21 +114,26 @@ def kept_pairs(store: StageStore, tasks: Sequence[Task], domain: str) -> pa.Tabl
 
 
 def capped(pairs: pa.Table, wanted: DatasetRecipe, seed: int) -> pa.Table:
-    """At most `max_per_group` pairs of each group, chosen at random by what they say, in their old order."""
+    """At most `max_same_output` pairs of one y, then `max_per_group` of a group, chosen at random by what they say, in their old order."""
+    if wanted.max_same_output is not None:
+        pairs = _at_most(pairs, [" ".join(words(y, unicode=True)) for y in pairs["y"].to_pylist()], wanted.max_same_output, seed)
     sizes = Counter(pairs["group"].to_pylist())
     cap = min(
         min(sizes.values(), default=0) if wanted.balance else pairs.num_rows,
         pairs.num_rows if wanted.max_per_group is None else wanted.max_per_group,
     )
-    if all(size <= cap for size in sizes.values()):
-        return pairs
+    return _at_most(pairs, pairs["group"].to_pylist(), cap, seed)
+
+
+def _at_most(pairs: pa.Table, kinds: Sequence[str], most: int, seed: int) -> pa.Table:
+    """Of each kind at most so many pairs; `kinds` has one a pair."""
     draws = unit_draws(pairs, ("x", "y"), seed)
-    groups = np.array(pairs["group"].to_pylist(), dtype=object)
+    seen: Counter[str] = Counter()
     keep = np.zeros(pairs.num_rows, dtype=bool)
-    for group in sizes:
-        members = np.flatnonzero(groups == group)
-        keep[members[np.argsort(draws[members], kind="stable")[:cap]]] = True
-    return pairs.filter(pa.array(keep))
+    for row in np.argsort(draws, kind="stable").tolist():
+        seen[kinds[row]] += 1
+        keep[row] = seen[kinds[row]] <= most
+    return pairs if keep.all() else pairs.filter(pa.array(keep))
 
 
 def validation_mask(pairs: pa.Table, share: float, seed: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

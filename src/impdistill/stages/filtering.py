@@ -1,11 +1,12 @@
 """Stage: the candidates of every context through each task's chain of filters (Jung et al. 2023, section 2.1.2).
 
-Every judged question is stored with the pairs, so a later version of this stage, with other thresholds, asks only what is
-missing.
+Every answer of judge and critic is stored with the pairs, so a later version of this stage, with other thresholds, asks only what
+is missing.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from impdistill.filters import PROCESSES, ContextOutcome, Filter, run_block
+from impdistill.models.critic import Critic
 from impdistill.models.judge import Judge
 from impdistill.models.loading import fingerprint
 from impdistill.recipe import CascadeRecipe, Recipe, TeacherRecipe
@@ -28,10 +30,11 @@ from impdistill.stages.screening import scorer_of, screened_chains
 from impdistill.stages.step import FolderStep, RowStep, Step, input_keys, stage_name
 from impdistill.tasks import Task
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 DROPS_PER_REASON = 3
-"""Dropped pairs kept for reading, of each task and reason in a block."""
+"""Dropped pairs kept for reading, of each task and reason in a block; drawn from all of them. Refused sentences are in no pair: of
+those there are counts only."""
 
 PAIRS = pa.schema(
     [
@@ -46,7 +49,7 @@ PAIRS = pa.schema(
         ("density", pa.float64()),
         ("entailment", pa.float32()),
         ("reverse_entailment", pa.float32()),
-        ("fluency", pa.float32()),  # the lower one of x's and y's; null: no filter asked
+        ("fluency", pa.float32()),  # the lower one of x's and y's; null: the critic was not asked about both
         ("reason", pa.string()),  # why it was dropped; null: kept
     ]
 )
@@ -57,6 +60,8 @@ SCORES = pa.schema(
         ("premises", pa.list_(pa.int32())),
         ("hypotheses", pa.list_(pa.int32())),
         ("entailment", pa.list_(pa.float32())),
+        ("read", pa.list_(pa.int32())),  # sentences, by the critic
+        ("fluency", pa.list_(pa.float32())),
     ]
 )
 
@@ -80,6 +85,8 @@ def filtering_step(
         "tasks": {task.name: {rule.name: rule.settings() for rule in task.filters} for task in tasks},
         **shape_settings(recipe),
     }
+    if recipe.unicode_words:  # came later: where it is off, keys stay what they were
+        settings["unicode_words"] = True
     inputs: tuple[Step, ...] = tuple(candidates)
     if screen is not None:
         settings["cascade"] = {"screen": screen[1].lineage.key}
@@ -115,7 +122,7 @@ def calibration_step(
 def open_filtering(
     recipe: Recipe, tasks: Sequence[Task], sources: int, *places: StageStore | Path | tuple[StageStore, ...]
 ) -> Callable[[int], BlockResult]:
-    """The result filters one block. The judge is loaded when the first question comes that no earlier version has answered.
+    """The result filters one block. Judge and critic are loaded when the first question comes that no earlier version has answered.
 
     Args:
         sources: how many of `places` hold candidates. Of a cascade the calibration and the folder of cut-offs come next. A tuple holds
@@ -130,36 +137,56 @@ def open_filtering(
     for place in places[sources:]:
         if isinstance(place, Path):
             screened = screened_chains(chains, place, scorer_of(recipe))
-    loaded: list[Judge] = []
-    critic = load_critic(recipe, tasks)
+    notes: list[list[str]] = []  # of the models that are loaded
+    judges: list[Judge] = []
 
+    @functools.cache
     def judge() -> Judge:
-        if not loaded:
-            use_threads(recipe.execution)
-            loaded.append(
-                Judge.load(
-                    recipe.judge.model,
-                    revision=recipe.judge.revision,
-                    device=recipe.execution.device,
-                    dtype=recipe.numerics.dtype,
-                    max_batch_tokens=recipe.numerics.max_batch_tokens,
-                )
-            )
-        return loaded[0]
+        use_threads(recipe.execution)
+        loaded = Judge.load(
+            recipe.judge.model,
+            revision=recipe.judge.revision,
+            device=recipe.execution.device,
+            dtype=recipe.numerics.dtype,
+            max_batch_tokens=recipe.numerics.max_batch_tokens,
+        )
+        notes.append(loaded.notes)
+        judges.append(loaded)
+        return loaded
+
+    @functools.cache
+    def critic() -> Critic:
+        loaded = load_critic(recipe, tasks)
+        assert loaded is not None  # a recipe with a fluency filter has a critic
+        notes.append(loaded.notes)
+        return loaded
 
     def compute(block: int) -> BlockResult:
         block_candidates = candidates_of_block(stores, block, groups)
+        cut_before = sum(each.pairs_truncated for each in judges)
         # what the sample of a cascade's calibration has answered stays answered, and needs no screen
         chosen = chains if any(block < sample.total_blocks for sample in calibrations) else screened
-        outcomes = run_block(block_candidates, chosen, judge, known=known_scores([*calibrations, *history], block), critic=critic)
+        outcomes = run_block(
+            block_candidates,
+            chosen,
+            judge,
+            known=known_scores(calibrations, history, block),
+            critic=critic,
+            unicode=recipe.unicode_words,
+        )
         counts: Counter[str] = Counter(contexts=len(outcomes))
         for outcome in outcomes:
             counts.update(outcome.counts)
             if chosen is not chains:
                 counts["screen/questions"] += int(np.isfinite(outcome.scores.screening).sum())
         tables = {"pairs": _pairs(outcomes, groups), "scores": _scores(outcomes)}
-        notes = tuple(loaded[0].notes) if loaded else ()
-        return BlockResult(tables, dict(counts), notes)
+        noted = [note for of_model in notes for note in of_model]
+        noted += [
+            f"judge: {cut} pairs cut to the {each.most_tokens} tokens that it reads"
+            for each in judges
+            if (cut := each.pairs_truncated - cut_before)
+        ]
+        return BlockResult(tables, dict(counts), tuple(noted))
 
     return compute
 
@@ -171,25 +198,42 @@ def _scores(outcomes: Sequence[ContextOutcome]) -> pa.Table:
         [record.premises for _, record in records],
         [record.hypotheses for _, record in records],
         [record.entailment for _, record in records],
+        [record.read for _, record in records],
+        [record.fluency for _, record in records],
     ]
     return pa.table(columns, schema=SCORES)
 
 
 def _pairs(outcomes: Sequence[ContextOutcome], groups: Sequence[str]) -> pa.Table:
-    """The kept pairs, and the first few drops of each task and reason."""
+    """The kept pairs, and a few drops of each task and reason out of all the contexts."""
+    drawn = _drawn_drops(outcomes)
     tables = []
-    drops: Counter[tuple[str, str]] = Counter()
-    for outcome in outcomes:
+    for number, outcome in enumerate(outcomes):
         for task, result in outcome.tasks.items():
             chosen: list[tuple[int, str | None]] = [(int(index), None) for index in result.kept]
-            for index in np.flatnonzero(result.dropped_by >= 0):
-                reason = result.reason(int(index))
-                assert reason is not None
-                if drops[task, reason] < DROPS_PER_REASON:
-                    drops[task, reason] += 1
-                    chosen.append((int(index), reason))
+            chosen += [(index, result.reason(index)) for index in drawn.get((number, task), ())]
             tables.append(_rows(outcome, task, chosen, groups))
     return pa.concat_tables([PAIRS.empty_table(), *tables])
+
+
+def _drawn_drops(outcomes: Sequence[ContextOutcome]) -> dict[tuple[int, str], list[int]]:
+    """(number of the outcome, task) -> candidates, so that of each task and reason every drop of the block is as likely to be chosen.
+
+    What is chosen depends on the contexts' numbers and on nothing else: each candidate draws a ticket, and the lowest ones win.
+    """
+    tickets: dict[tuple[str, str], list[tuple[float, int, int]]] = {}
+    for number, outcome in enumerate(outcomes):
+        draws = np.random.Generator(np.random.Philox(key=outcome.candidates.context)).random(len(outcome.candidates))
+        for task, result in outcome.tasks.items():
+            for code, reason in enumerate(result.names):
+                dropped = np.flatnonzero(result.dropped_by == code)
+                lowest = dropped[np.argsort(draws[dropped])[:DROPS_PER_REASON]]
+                tickets.setdefault((task, reason), []).extend((float(draws[index]), number, int(index)) for index in lowest)
+    drawn: dict[tuple[int, str], list[int]] = {}
+    for (task, _), found in tickets.items():
+        for _, number, index in sorted(found)[:DROPS_PER_REASON]:
+            drawn.setdefault((number, task), []).append(index)
+    return drawn
 
 
 def _rows(outcome: ContextOutcome, task: str, chosen: Sequence[tuple[int, str | None]], groups: Sequence[str]) -> pa.Table:

@@ -112,7 +112,9 @@ def open_rewriting(
             [list(groups)] * len(rows),
             [[outputs[group][number] for group in groups] for number in range(len(rows))],
         ]
-        counts |= {"sources": len(rows), "outputs": len(rows) * len(groups)}
+        written = [output for group in groups for output in outputs[group]]
+        tokens = student.tokenizer(written, add_special_tokens=False).input_ids if written else []
+        counts |= {"sources": len(rows), "outputs": len(rows) * len(groups), "tokens": sum(map(len, tokens))}
         return BlockResult({"rewrites": pa.table(columns, schema=SCHEMA)}, counts, taken(student.notes))
 
     return compute

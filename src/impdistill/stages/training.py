@@ -16,7 +16,7 @@ from impdistill.stages.cards import card_facts
 from impdistill.stages.dataset import SPLITS
 from impdistill.stages.machine import made_with, use_threads
 from impdistill.stages.step import FolderStep, Observer, input_keys, stage_name
-from impdistill.tasks import Task, instructions
+from impdistill.tasks import Task, borders, instructions
 from impdistill.train.card import model_card
 from impdistill.train.examples import Example
 from impdistill.train.finetune import finetune
@@ -75,6 +75,7 @@ def build_student(
             training,
             instructions(tasks),
             seed=recipe.seed,
+            borders=borders(tasks),
             device=recipe.execution.device,
             on_progress=report,
         )

@@ -1,6 +1,6 @@
 """What a good pair is: a task = its chain of filters + its groups + its instructions."""
 
 from impdistill.tasks.from_recipe import tasks_of
-from impdistill.tasks.task import Group, Task, instructions
+from impdistill.tasks.task import Group, Task, borders, instructions
 
-__all__ = ["Group", "Task", "instructions", "tasks_of"]
+__all__ = ["Group", "Task", "borders", "instructions", "tasks_of"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from impdistill.filters import Abstractiveness, Diversity, Entailment, Filter, Fluency, Length, Mentions, Mood, Numbers
-from impdistill.recipe import FiltersRecipe, Interval, Recipe
+from impdistill.filters import Abstractiveness, Diversity, Echo, Entailment, Filter, Fluency, Length, Mentions, Mood, Numbers
+from impdistill.recipe import FiltersRecipe, Recipe
+from impdistill.recipe_fields import Interval
 from impdistill.tasks.task import Group, Task
 
 
@@ -30,6 +31,8 @@ def _chain(filters: FiltersRecipe) -> tuple[Filter, ...]:
         chain.append(Length(filters.length.minimum, filters.length.maximum))
     if filters.mood:
         chain.append(Mood())
+    if filters.echo:
+        chain.append(Echo())
     if filters.numbers is not None:
         chain.append(Numbers(filters.numbers.direction))
     if filters.mentions is not None:

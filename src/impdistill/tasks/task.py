@@ -23,7 +23,7 @@ class Group:
         name: e.g. "short-abstractive".
         instruction: what the student reads before x, trailing space included.
         compression: (lo, hi), lo <= |y| / |x| < hi in words.
-        similarity: (lo, hi), lo <= max(normalised Density, ROUGE-L) < hi; 1 is included in an interval that ends there.
+        similarity: (lo, hi), lo <= max(normalised Density, ROUGE-L) < hi; nothing is above 1, and an interval that ends there includes it.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Group:
             (self.compression[0] <= compression)
             & (compression < self.compression[1])
             & (self.similarity[0] <= similarity)
-            & (similarity < self.similarity[1])
+            & ((similarity < self.similarity[1]) | (self.similarity[1] >= 1))
         )
         return inside
 
@@ -68,3 +68,15 @@ class Task:
 def instructions(tasks: Sequence[Task]) -> Mapping[str, str]:
     """Group name -> instruction, over all tasks, in order."""
     return {group.name: group.instruction for task in tasks for group in task.groups}
+
+
+def borders(tasks: Sequence[Task]) -> dict[str, dict[str, tuple[float, float | None]]]:
+    """Group name -> "compression" and "similarity" -> (lo, hi) in JSON's numbers, None for no upper end; over all tasks."""
+    return {
+        group.name: {
+            axis: (low, None if math.isinf(high) else high)
+            for axis, (low, high) in (("compression", group.compression), ("similarity", group.similarity))
+        }
+        for task in tasks
+        for group in task.groups
+    }

@@ -106,6 +106,8 @@ class CardFacts:
         models: teachers, judge, embedder, base of the student.
         groups: in the recipe's order.
         funnel: one row a task and process.
+        left_out: kept pairs that are not in the dataset: `outside_groups`, and `capped`, those above the most that a group or an output
+            may have; None where nobody counted.
         columns: of the dataset, name -> meaning.
         kind: of the student; only the model card needs it.
         training: what the training did, name -> number (steps, best held-out loss, ...).
@@ -123,6 +125,7 @@ class CardFacts:
     models: Sequence[ModelFacts]
     groups: Sequence[GroupFacts]
     funnel: Sequence[FunnelFacts] = ()
+    left_out: Mapping[str, int] | None = None
     columns: Mapping[str, str] | None = None
     kind: Kind | None = None
     training: Mapping[str, int | float | str | None] | None = None
@@ -304,7 +307,14 @@ def _funnel(facts: CardFacts) -> list[str]:
         for row in facts.funnel
     ]
     header = ("task", "process", "candidates", *(f"dropped: {reason}" for reason in reasons), "kept")
-    return section("Funnel", table(header, rows))
+    found = section("Funnel", table(header, rows))
+    if found and facts.left_out is not None:
+        kept, outside, capped = sum(row.kept for row in facts.funnel), facts.left_out["outside_groups"], facts.left_out["capped"]
+        found.append(
+            f"Of {kept:,} kept pairs {outside:,} are in no group, and {capped:,} are above the most that a group or an output may have; "
+            f"{kept - outside - capped:,} are in the dataset."
+        )
+    return found
 
 
 def _models(facts: CardFacts) -> list[str]:

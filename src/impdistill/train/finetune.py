@@ -21,7 +21,7 @@ from impdistill.models.generative import choose_attention, load_generative, most
 from impdistill.models.loading import STARTER, choose_device, choose_dtype, fingerprint, resolve
 from impdistill.models.pair_batch import PairCollator
 from impdistill.models.student import save_student
-from impdistill.models.student_format import FILE_NAME, PROMPTS, StudentFormat
+from impdistill.models.student_format import FILE_NAME, PROMPTS, Borders, StudentFormat
 from impdistill.recipe import TrainingRecipe
 from impdistill.run.storage import JSON, canonical, foreign_storage_errors, make_directory
 from impdistill.train.checkpoints import Checkpoint, checkpoint_path, newest
@@ -86,6 +86,7 @@ def finetune(
     groups: Mapping[str, str],
     *,
     seed: int,
+    borders: Mapping[str, Borders] | None = None,
     device: str = "auto",
     on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingResult:
@@ -97,6 +98,7 @@ def finetune(
         out: folder to write, absent or empty.
         work: folder of the checkpoints; what lies there from a killed call with the same arguments is gone on from.
         groups: name -> instruction, of every group in the pairs.
+        borders: name -> what outputs of a group should be, kept with the student for measuring its control; None: not known.
         device: auto, cpu, cuda or mps.
         on_progress: called after every step.
 
@@ -120,6 +122,7 @@ def finetune(
         max_target_tokens=training.max_target_tokens,
         base=_origin(base),
         trained_by=f"impdistill {__version__}",
+        borders=borders or {},
     )
     _check_room(spoken, model, base)
     # 2. Pairs as token ids
@@ -200,10 +203,11 @@ def _request(
 ) -> str:
     """A hash (hex) of everything the weights follow from."""
     digest = hashlib.sha256()
+    told = {name: value for name, value in asdict(spoken).items() if name not in ("base", "trained_by", "borders")}
     asked: dict[str, JSON] = {
         "code_version": CODE_VERSION,
         "base": base,
-        "format": {**asdict(spoken), "base": "", "trained_by": ""},
+        "format": {**told, "base": "", "trained_by": ""},
         "training": training.model_dump(mode="json"),
         "seed": seed,
         "pairs": [len(train), len(validation)],

@@ -94,6 +94,18 @@ def test_model_and_layer_are_recorded_and_checked(folder: Path) -> None:
         Encoder.load(str(folder / "absent"))
 
 
+def test_texts_that_were_cut_are_counted_in_the_note(folder: Path) -> None:
+    encoder = Encoder.load(str(folder), device="cpu")
+    long = " ".join(["the"] * 31)  # with its special tokens one over the limit
+    answers = Answers(("a cat", "a dog"), (long, long), (("the cat", "a cat"), (f"{long} cat",)))
+    (score,) = bertscore(encoder)(answers)
+    assert score.note == f"{encoder.note}; 2 of 4 texts cut at 32 tokens"
+    (score,) = bert_ibleu(encoder)(answers)
+    assert score.note.endswith("; 1 of 3 texts cut at 32 tokens")
+    fits = Answers(("a cat",), (" ".join(["the"] * 30),), (("a cat",),))
+    assert "cut" not in bertscore(encoder)(fits)[0].note
+
+
 def test_the_encoder_half_of_an_encoder_decoder(tmp_path: Path) -> None:
     config = T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
     T5ForConditionalGeneration(config).save_pretrained(tmp_path)

@@ -39,6 +39,8 @@ def test_the_signature_is_sacrebleus() -> None:
 def test_items_may_differ_in_their_number_of_references() -> None:
     note = bleu()(random_answers(1))[0].note
     assert note.startswith("nrefs:1-3|")
+    answers = Answers(("a b", "c d"), ("a b", "c d"), (("a b",) * 8, ("c d",)))
+    assert bleu()(answers)[0].note.startswith("nrefs:1-8|")
 
 
 def test_a_copy_has_full_self_bleu_and_nothing_shared_has_none() -> None:

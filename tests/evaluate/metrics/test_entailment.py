@@ -15,8 +15,11 @@ class SubsetJudge:
     """A judge with a rule that can be seen through: a premise entails what is made of its own words."""
 
     fingerprint = "subset-of-words-rule"
+    most_words = 99
+    pairs_truncated = 0
 
     def entailment(self, texts: Sequence[str], pairs: np.ndarray) -> np.ndarray:
+        self.pairs_truncated += sum(len(f"{texts[one]} {texts[other]}".split()) > self.most_words for one, other in pairs)
         assert all(text.strip() for text in texts), "an empty text was asked about"
         found = [0.9 if set(texts[hypothesis].split()) <= set(texts[premise].split()) else 0.2 for premise, hypothesis in pairs]
         return np.array(found, dtype=np.float32)
@@ -36,6 +39,14 @@ def test_rates_are_per_cent_of_all_items_empty_outputs_included() -> None:
     assert (forward.direction, backward.direction) == ("higher", "neither")
     assert "0.75" in forward.note
     assert "subset-of-wo" in forward.note
+
+
+def test_pairs_that_were_cut_are_counted_in_the_note() -> None:
+    judge = SubsetJudge()
+    assert "cut" not in entailment(judge)(ANSWERS)[0].note
+    judge.most_words = 4
+    for statistic in (*entailment(judge)(ANSWERS), *entailment(judge)(ANSWERS)):
+        assert "; 2 of 6 pairs, both ways, cut at the judge's limit" in statistic.note
 
 
 def test_nothing_written_asks_nothing() -> None:

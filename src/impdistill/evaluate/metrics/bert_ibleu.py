@@ -38,7 +38,7 @@ def bert_ibleu(encoder: Encoder, beta: float = 4.0) -> Metric:
         copying = [
             scorer.sentence_score(output, [source]).score / 100 for source, output in zip(answers.sources, answers.outputs, strict=True)
         ]
-        note = f"beta {beta:g}, sentence BLEU by sacrebleu, {encoder.note}"
+        note = f"beta {beta:g}, sentence BLEU by sacrebleu, {encoder.note_on([*answers.sources, *answers.outputs])}"
         return (mean_of("BERT-iBLEU", harmonic(meaning, copying, beta), note=note),)
 
     return measure

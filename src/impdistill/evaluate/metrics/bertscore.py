@@ -2,14 +2,15 @@
 
 Scale 0-100 (0 where cosines are negative), higher is better, with several references the best one; raw, not rescaled, no
 inverse document frequencies. Unrelated English already scores about 83-85 with roberta-large. Scores of different models or
-layers are not comparable: both are recorded. Computed here because torchmetrics 1.9 restores the order of sentences wrongly
-when they differ in length, and then scores each output against another one's reference, and `bert-score` does not run with
-transformers 5.
+layers are not comparable: both are recorded. Texts over the encoder's limit are cut, and counted in the note.
+
+Computed here because torchmetrics 1.9 restores the order of sentences wrongly when they differ in length, and then scores each
+output against another one's reference, and `bert-score` does not run with transformers 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from impdistill.errors import ModelError
 from impdistill.evaluate.answers import Answers
 from impdistill.evaluate.statistic import Floats, Metric, Statistic, mean_of
 from impdistill.models.generative import quiet_transformers
-from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, resolve
+from impdistill.models.loading import choose_device, choose_dtype, fingerprint, loading, located
 
 DEFAULT_ENCODER = "roberta-large"
 """The encoder of the paper's BERTScores."""
@@ -36,6 +37,9 @@ BEST_LAYERS = {
     "deberta-xlarge-mnli": 40,
 }
 """Layers that agree best with people's judgements, as published with BERTScore; for other encoders the last layer is taken."""
+
+MOST_TOKENS = 512
+"""Of a text, where the tokenizer names no lower limit."""
 
 ITEMS_AT_ONCE = 256
 """Items whose token embeddings are held together."""
@@ -76,10 +80,10 @@ class Encoder:
         Raises:
             ModelError: absent, not an encoder, or without that layer.
         """
-        source, chosen = resolve(name), choose_device(device)
+        (source, commit), chosen = located(name, revision), choose_device(device)
         with loading(name, "an encoder"), quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-            model = AutoModel.from_pretrained(source, revision=revision, dtype=choose_dtype(dtype, chosen), use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=commit)
+            model = AutoModel.from_pretrained(source, revision=commit, dtype=choose_dtype(dtype, chosen), use_safetensors=True)
         if model.config.is_encoder_decoder:
             model = model.get_encoder()
         layers = int(model.config.num_hidden_layers)
@@ -90,19 +94,29 @@ class Encoder:
         note = f"{Path(name).name} ({fingerprint(name, revision)[:12]}), layer {layer} of {layers}, raw"
         return cls(model.to(chosen).eval(), tokenizer, layer, note)
 
+    @property
+    def most_tokens(self) -> int:
+        """Of a text, special tokens included; longer ones are cut."""
+        return min(self.tokenizer.model_max_length, MOST_TOKENS)
+
+    def note_on(self, texts: Iterable[str]) -> str:
+        """The note of a score of these texts: how many different ones were cut, if any, is part of it."""
+        different = list(dict.fromkeys(texts))
+        cut = sum(len(ids) > self.most_tokens for ids in self.tokenizer(different, verbose=False).input_ids)
+        return f"{self.note}; {cut} of {len(different)} texts cut at {self.most_tokens} tokens" if cut else self.note
+
     @torch.inference_mode()
     def embed(self, texts: Sequence[str], batch_size: int = 32) -> list[torch.Tensor]:
         """Unit vectors of the tokens of each text: float32 (tokens, width) on the CPU; 0 rows for a text without tokens."""
         embedded: list[torch.Tensor] = [torch.empty(0)] * len(texts)
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        longest = min(self.tokenizer.model_max_length, 512)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             batch = self.tokenizer(
                 [texts[row] for row in rows],
                 padding=True,
                 truncation=True,
-                max_length=longest,
+                max_length=self.most_tokens,
                 return_special_tokens_mask=True,
                 return_tensors="pt",
             )
@@ -118,7 +132,8 @@ def bertscore(encoder: Encoder) -> Metric:
     """The metric that returns BERTScore F1."""
 
     def measure(answers: Answers) -> tuple[Statistic, ...]:
-        return (mean_of("BERTScore", bertscore_f1(encoder, answers.outputs, answers.references), note=encoder.note),)
+        note = encoder.note_on([*answers.outputs, *(one for several in answers.references for one in several)])
+        return (mean_of("BERTScore", bertscore_f1(encoder, answers.outputs, answers.references), note=note),)
 
     return measure
 

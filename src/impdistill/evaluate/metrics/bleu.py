@@ -44,7 +44,7 @@ def bleu(alpha: float = 0.8, lowercase: bool = False) -> Metric:
         against_references = bleu_counts(scorer, answers.outputs, answers.references)
         against_source = bleu_counts(scorer, answers.outputs, [(source,) for source in answers.sources])
         several = sorted({len(references) for references in answers.references})
-        note = signature(lowercase, "-".join(str(count) for count in {several[0], several[-1]}))
+        note = signature(lowercase, "-".join(dict.fromkeys(str(count) for count in (several[0], several[-1]))))
         of_sums = functools.partial(_bleu, scorer)
         return (
             Statistic("BLEU", against_references, of_sums, note=note),

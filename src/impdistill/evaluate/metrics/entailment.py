@@ -25,6 +25,11 @@ class EntailmentJudge(Protocol):
         """Names the weights."""
         ...
 
+    @property
+    def pairs_truncated(self) -> int:
+        """How many pairs were too long and lost their ends, so far."""
+        ...
+
     def entailment(self, texts: Sequence[str], pairs: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """P(premise => hypothesis), (q,), of (q, 2) index pairs (premise, hypothesis) into texts."""
         ...
@@ -40,9 +45,13 @@ def entailment(judge: EntailmentJudge, threshold: float = 0.5) -> Metric:
         raise BenchmarkError(f"entailment threshold is {threshold}; it is a probability between 0 and 1")
 
     def measure(answers: Answers) -> tuple[Statistic, ...]:
+        cut_before = judge.pairs_truncated
         probabilities = entailment_both_ways(judge, answers.sources, answers.outputs)
         rates = 100.0 * (probabilities >= threshold)
+        cut = judge.pairs_truncated - cut_before
         note = f"% with P >= {threshold:g}, judge {judge.fingerprint[:12]}"
+        if cut:
+            note += f"; {cut} of {2 * (len(answers) - answers.empty_outputs)} pairs, both ways, cut at the judge's limit"
         return (
             mean_of("Source entails output", rates[:, 0], note=note),
             mean_of("Output entails source", rates[:, 1], direction="neither", note=note),
