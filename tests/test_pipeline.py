@@ -135,7 +135,7 @@ def test_a_changed_threshold_reruns_filtering_and_what_follows(
     assert all(pair.entailment is not None and pair.entailment >= 0.4 for pair in summaries)
 
 
-@pytest.mark.parametrize("overrides", [["execution.blocks_per_shard=3"], ["execution.workers=2"], ["execution.overlap=true"]])
+@pytest.mark.parametrize("overrides", [["execution.workers=2"], ["execution.overlap=true", "execution.blocks_per_shard=3"]])
 def test_schedule_does_not_matter(finished: Run, small_recipe: Recipe, tmp_path: Path, overrides: list[str]) -> None:
     again = distill(changed(small_recipe, *overrides), tmp_path / "again")
     assert outcome(again.path) == outcome(finished.path)
