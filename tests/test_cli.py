@@ -280,7 +280,7 @@ def test_places_that_may_not_be_read_or_written_are_one_line(small_recipe: Recip
     assert "Permission denied" in refused(judged)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a file to which nobody can write")
 def test_output_that_nobody_can_write_is_one_line(finished: Run) -> None:
     for arguments in (["rewrite", str(finished.path), "--as", "paraphrase", "The senator voted."], ["recipe", "starter"]):
         with Path("/dev/full").open("wb") as full:

@@ -87,7 +87,9 @@ def test_a_dead_worker_is_named_with_its_exit_code_and_costs_only_its_shard(tmp_
     store = stage_at(tmp_path / "run", 8)
     with pytest.raises(RunError, match=r"died while computing blocks 6-7 \(exit code -9, SIGKILL.*\); run again"):
         run_blocks(store, open_failing, (7, "death"), workers=2, blocks_per_shard=2)
-    assert set(store.complete_blocks()) <= set(range(6))  # the other worker may have been stopped in the middle of 0-1
+    complete = set(store.complete_blocks())
+    assert complete <= set(range(6))
+    assert len(complete) >= 4  # one shard of two blocks may have been in the other worker's hands
     run_blocks(store, open_toy, blocks_per_shard=2)
     store.verify()
 

@@ -88,6 +88,7 @@ def test_overlapping_shards_count_each_block_once(tmp_path: Path) -> None:
 
 def test_a_store_can_be_handed_to_another_process(store: StageStore) -> None:
     store.read("pairs")
+    # what multiprocessing does with a store, in one process: our own bytes, nothing foreign
     assert pickle.loads(pickle.dumps(store)).read("pairs").equals(store.read("pairs"))
 
 

@@ -51,8 +51,8 @@ def resolve(name: str) -> str:
         DependencyError: `starter:` is asked for and impdistill-starter is not installed.
         ModelError: a local folder does not exist, may not be read, or holds no `config.json` (nor `modules.json`).
     """
-    if name.startswith(STARTER) and STARTER_FOLDER in os.environ:
-        return resolve(str(Path(os.environ[STARTER_FOLDER]).expanduser().absolute() / name.removeprefix(STARTER)))
+    if name.startswith(STARTER) and (folder_of_starter := os.environ.get(STARTER_FOLDER)):
+        return resolve(str(Path(folder_of_starter).expanduser().absolute() / name.removeprefix(STARTER)))
     if name.startswith(STARTER):
         try:
             starter = importlib.import_module(STARTER_PACKAGE)
