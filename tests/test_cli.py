@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -23,11 +24,12 @@ from tests.models.tiny_judges import bert, save
 
 pytestmark = pytest.mark.timeout(300)
 
-COMMAND = [sys.executable, "-c", "from impdistill.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "impdistill"]
 
 PLAIN_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
 """Before a command: permissions count, also for root."""
 
+Caller = Callable[..., subprocess.CompletedProcess[bytes]]
 Refuser = Callable[..., str]
 
 
@@ -36,21 +38,30 @@ def call(*arguments: str | bytes, text: bytes = b"", before: list[str] | None = 
 
 
 @pytest.fixture
-def refused_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refuser:
-    """Call the command line in this process, which spares the imports; returns the one line that a refused call prints."""
+def call_here(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Caller:
+    """Call the command line in this process, which spares the imports."""
 
-    def refuse(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["impdistill", *arguments])
-        capsys.readouterr()  # what making models for the test has printed
+    def call_in_this_process(*arguments: str | bytes, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        monkeypatch.setattr(sys, "argv", ["impdistill", *map(os.fsdecode, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+        capsysbinary.readouterr()  # what making models for the test has printed
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        shown = capsys.readouterr()
-        lines = shown.err.strip().splitlines()
-        assert ended.value.code == 2, shown.err
-        assert len(lines) == 1, shown.err
-        assert lines[0].startswith("impdistill: ")
-        assert not shown.out
-        return lines[0]
+        shown = capsysbinary.readouterr()
+        code = ended.value.code
+        return subprocess.CompletedProcess(arguments, code if isinstance(code, int) else 0, shown.out, shown.err)
+
+    return call_in_this_process
+
+
+@pytest.fixture
+def refused_here(call_here: Caller) -> Refuser:
+    """Returns the one line that a refused call prints."""
+
+    def refuse(*arguments: str | bytes, text: bytes = b"") -> str:
+        result = call_here(*arguments, text=text)
+        assert not result.stdout
+        return refused(result)
 
     return refuse
 
@@ -77,23 +88,23 @@ def test_help_teaches() -> None:
         assert command in shown
 
 
-def test_recipe_mistakes(tmp_path: Path) -> None:
+def test_recipe_mistakes(refused_here: Refuser, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    assert "no such recipe" in refused(call("run", "nowhere.yaml", "--out", out))
+    assert "no such recipe" in refused_here("run", "nowhere.yaml", "--out", out)
     broken = tmp_path / "broken.yaml"
     broken.write_text("teachers: [\n", encoding="utf-8")
-    assert "not YAML" in refused(call("run", str(broken), "--out", out))
-    assert "paralel: unknown key" in refused(call("run", "paper", "--out", out, "--set", "paralel.samples=3"))
-    assert "parallel.samples" in refused(call("run", "paper", "--out", out, "--set", "parallel.samples=-3"))
+    assert "not YAML" in refused_here("run", str(broken), "--out", out)
+    assert "paralel: unknown key" in refused_here("run", "paper", "--out", out, "--set", "paralel.samples=3")
+    assert "parallel.samples" in refused_here("run", "paper", "--out", out, "--set", "parallel.samples=-3")
     assert not (tmp_path / "out").exists()
 
 
-def test_model_mistakes(small_recipe: Recipe, tmp_path: Path) -> None:
+def test_model_mistakes(call_here: Caller, refused_here: Refuser, small_recipe: Recipe, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(small_recipe.to_yaml(), encoding="utf-8")
     out = str(tmp_path / "out")
     teacher = small_recipe.teachers[0].model
-    absent = call("run", str(recipe), "--out", out, "--set", "teachers.0.model=./no-such-folder")
+    absent = call_here("run", str(recipe), "--out", out, "--set", "teachers.0.model=./no-such-folder")
     assert "no such model folder" in refused(absent)
     encoder = tmp_path / "encoder"
     config = BertConfig(vocab_size=8192, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
@@ -101,51 +112,51 @@ def test_model_mistakes(small_recipe: Recipe, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (encoder / name).write_bytes((Path(teacher) / name).read_bytes())
     assert not (tmp_path / "out").exists()
-    assert "is not a causal language model" in refused(call("run", str(recipe), "--out", out, "--set", f"teachers.0.model={encoder}"))
-    judge = call("run", str(recipe), "--out", str(tmp_path / "judged"), "--set", f"judge.model={encoder}")
+    assert "is not a causal language model" in refused_here("run", str(recipe), "--out", out, "--set", f"teachers.0.model={encoder}")
+    judge = call_here("run", str(recipe), "--out", str(tmp_path / "judged"), "--set", f"judge.model={encoder}")
     assert "not a natural language inference model" in refused(judge)
 
 
-def test_plan_writes_nothing(small_recipe: Recipe, tmp_path: Path) -> None:
+def test_plan_writes_nothing(call_here: Caller, small_recipe: Recipe, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(small_recipe.to_yaml(), encoding="utf-8")
-    result = call("plan", str(recipe), "--out", str(tmp_path / "out"))
+    result = call_here("plan", str(recipe), "--out", str(tmp_path / "out"))
     assert result.returncode == 0, result.stderr.decode()
     assert "contexts.0.news" in result.stdout.decode()
     assert not (tmp_path / "out").exists()
 
 
-def test_status_inspect_export_rewrite(finished: Run, tmp_path: Path) -> None:
+def test_status_inspect_export_rewrite(call_here: Caller, refused_here: Refuser, finished: Run, tmp_path: Path) -> None:
     path = str(finished.path)
-    shown = json.loads(call("status", path, "--json").stdout)
+    shown = json.loads(call_here("status", path, "--json").stdout)
     assert shown["datasets"]["0"]["pairs"] == len(list(finished.pairs()))
-    assert "kept" in call("status", path).stdout.decode()
-    assert "ROUGE-L" in call("inspect", path, "-n", "1").stdout.decode()
-    assert "length" in call("inspect", path, "--dropped").stdout.decode()
-    assert "there are" in refused(call("inspect", path, "--group", "headline"))
-    assert call("export", path, "--out", str(tmp_path / "out")).returncode == 0
-    assert "not an empty directory" in refused(call("export", path, "--out", str(tmp_path / "out")))
+    assert "kept" in call_here("status", path).stdout.decode()
+    assert "ROUGE-L" in call_here("inspect", path, "-n", "1").stdout.decode()
+    assert "length" in call_here("inspect", path, "--dropped").stdout.decode()
+    assert "there are" in refused_here("inspect", path, "--group", "headline")
+    assert call_here("export", path, "--out", str(tmp_path / "out")).returncode == 0
+    assert "not an empty directory" in refused_here("export", path, "--out", str(tmp_path / "out"))
     lines = b"The senator voted for the bill on Friday.\nThe patients were treated for two weeks.\n"
-    written = call("rewrite", path, "--as", "paraphrase", "-", text=lines)
+    written = call_here("rewrite", path, "--as", "paraphrase", "-", text=lines)
     assert written.returncode == 0, written.stderr.decode()
     assert len(written.stdout.decode().splitlines()) == 2
-    scored = call("rewrite", path, "--as", "paraphrase", "--json", "-", text=lines)
+    scored = call_here("rewrite", path, "--as", "paraphrase", "--json", "-", text=lines)
     rows = [json.loads(line) for line in scored.stdout.splitlines()]
     assert [row["text"] for row in rows] == lines.decode().splitlines()
     assert all(row["log_prob"] <= 0 for row in rows)
 
 
-def test_rewrite_mistakes(finished: Run) -> None:
+def test_rewrite_mistakes(refused_here: Refuser, finished: Run) -> None:
     path = str(finished.path)
-    assert "empty" in refused(call("rewrite", path, "--as", "paraphrase", " "))
-    assert "UTF-8" in refused(call("rewrite", path, "--as", "paraphrase", "-", text="caf\xe9".encode("latin-1")))
-    assert "line 2" in refused(call("rewrite", path, "--as", "paraphrase", "-", text=b"One.\n\nTwo.\n"))
-    assert "paraphrase" in refused(call("rewrite", path, "--as", "haiku", "The senator voted."))
-    assert "reads at most 128" in refused(call("rewrite", path, "--as", "paraphrase", "word " * 2000))
-    assert "no run" in refused(call("status", path + "-absent"))
+    assert "empty" in refused_here("rewrite", path, "--as", "paraphrase", " ")
+    assert "UTF-8" in refused_here("rewrite", path, "--as", "paraphrase", "-", text="caf\xe9".encode("latin-1"))
+    assert "line 2" in refused_here("rewrite", path, "--as", "paraphrase", "-", text=b"One.\n\nTwo.\n")
+    assert "paraphrase" in refused_here("rewrite", path, "--as", "haiku", "The senator voted.")
+    assert "reads at most 128" in refused_here("rewrite", path, "--as", "paraphrase", "word " * 2000)
+    assert "no run" in refused_here("status", path + "-absent")
 
 
-def test_a_live_process_locks_the_run_and_ctrl_c_ends_it(small_recipe: Recipe, tmp_path: Path) -> None:
+def test_a_live_process_locks_the_run_and_ctrl_c_ends_it(refused_here: Refuser, small_recipe: Recipe, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(small_recipe.to_yaml(), encoding="utf-8")
     arguments = ["run", str(recipe), "--out", str(tmp_path / "out"), "--set", "contexts.count=4000"]
@@ -155,7 +166,7 @@ def test_a_live_process_locks_the_run_and_ctrl_c_ends_it(small_recipe: Recipe, t
             assert process.poll() is None, process.stderr and process.stderr.read().decode()
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert str(process.pid) in refused(call(*arguments))
+        assert str(process.pid) in refused_here(*arguments)
         asked = time.monotonic()
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=10)
@@ -167,9 +178,9 @@ def test_a_live_process_locks_the_run_and_ctrl_c_ends_it(small_recipe: Recipe, t
 # What is typed
 
 
-def test_text_that_is_not_utf_8_is_one_line(finished: Run) -> None:
+def test_text_that_is_not_utf_8_is_one_line(refused_here: Refuser, finished: Run) -> None:
     assert "TEXT is not UTF-8 (character 3)" in refused(call("rewrite", str(finished.path), "--as", "paraphrase", b"caf\xe9 is closed."))
-    assert "PREMISE is not UTF-8" in refused(call("judge", b"caf\xe9", "A place is closed."))
+    assert "PREMISE is not UTF-8" in refused_here("judge", b"caf\xe9", "A place is closed.")
 
 
 def test_blank_sentences_are_refused_before_a_model_is_loaded(refused_here: Refuser) -> None:
@@ -191,8 +202,8 @@ def test_dropped_pairs_are_in_no_group(refused_here: Refuser, finished: Run) -> 
         assert "dropped pairs are in no group" in refused_here("inspect", str(finished.path), "--group", "paraphrase", *dropped)
 
 
-def test_inspect_shows_refused_sentences_as_such(finished: Run) -> None:
-    shown = call("inspect", str(finished.path), "--dropped").stdout.decode()
+def test_inspect_shows_refused_sentences_as_such(call_here: Caller, finished: Run) -> None:
+    shown = call_here("inspect", str(finished.path), "--dropped").stdout.decode()
     refusals = {reason for store in finished.filters(0).values() for key in store.counts() for reason in key.split("/dropped/")[1:]}
     assert "length" in refusals
     assert all(reason in shown for reason in refusals)
@@ -202,17 +213,17 @@ def test_inspect_shows_refused_sentences_as_such(finished: Run) -> None:
 # Lines in, lines out
 
 
-def test_only_a_line_feed_ends_a_line(finished: Run) -> None:
+def test_only_a_line_feed_ends_a_line(call_here: Caller, finished: Run) -> None:
     lines = "The senator\u2028voted for\u0085the bill.\r\nThe patients\x0cwere\x1ctreated for two weeks.".encode()
-    written = call("rewrite", str(finished.path), "--as", "paraphrase", "--json", "-", text=lines)
+    written = call_here("rewrite", str(finished.path), "--as", "paraphrase", "--json", "-", text=lines)
     assert written.returncode == 0, written.stderr.decode()
     texts = [json.loads(line)["text"] for line in written.stdout.decode().removesuffix("\n").split("\n")]
     assert texts == ["The senator\u2028voted for\u0085the bill.", "The patients\x0cwere\x1ctreated for two weeks."]
 
 
-def test_an_over_long_line_is_named_before_anything_is_rewritten(finished: Run) -> None:
+def test_an_over_long_line_is_named_before_anything_is_rewritten(call_here: Caller, finished: Run) -> None:
     lines = [b"The senator voted."] * 299 + [b"word " * 2000]
-    result = call("rewrite", str(finished.path), "--as", "paraphrase", "-", text=b"\n".join(lines) + b"\n")
+    result = call_here("rewrite", str(finished.path), "--as", "paraphrase", "-", text=b"\n".join(lines) + b"\n")
     assert "text 300 of 300 has" in refused(result)
     assert result.stdout == b""
 
@@ -241,7 +252,7 @@ def test_a_run_of_another_recipe_is_not_touched(refused_here: Refuser, finished:
     assert "holds a run of another recipe (seed" in refused_here(*arguments)
 
 
-def test_a_damaged_shard_is_named_and_repaired(refused_here: Refuser, finished: Run, tmp_path: Path) -> None:
+def test_a_damaged_shard_is_named_and_repaired(call_here: Caller, refused_here: Refuser, finished: Run, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(finished.path, copy)
     shard = sorted(copy.glob("stages/parallel.0.news/*/*.parquet"))[0]
@@ -253,7 +264,7 @@ def test_a_damaged_shard_is_named_and_repaired(refused_here: Refuser, finished: 
     said = refused_here(*arguments)
     assert shard.name in said
     assert "--repair" in said
-    repaired = call(*arguments, "--repair")
+    repaired = call_here(*arguments, "--repair")
     assert repaired.returncode == 0, repaired.stderr.decode()
 
 

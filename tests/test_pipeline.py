@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import runpy
 import shutil
 from collections import Counter
@@ -226,7 +227,8 @@ def test_the_docs_example_of_a_task_of_ones_own(
 ) -> None:
     """As it stands in the docs, but for the models and the number of contexts."""
     load = Recipe.load
-    more = ("contexts.count=16", "parallel.samples=48")  # its thresholds are higher than the small recipe's
+    one_teacher = "teachers=" + json.dumps(small_recipe.model_dump(mode="json")["teachers"][:1])
+    more = (one_teacher, "contexts.count=8", "parallel.samples=48")  # its thresholds are higher than the small recipe's
     small = changed(small_recipe, "self_distillation.rounds=0", "sequential.outputs=0", *more, "student.training.max_steps=8")
     monkeypatch.setattr(Recipe, "load", lambda source, *overrides: small if source == "starter" else load(source, *overrides))
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,16 @@ def start(run: Path, *, workers: int = 1, seconds_per_block: float | str = 0.02,
     return process
 
 
-def alive_children(pid: int) -> set[int]:
-    return {
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if path.exists() and path.read_text().rpartition(")")[2].split()[1] == str(pid)
-    }
+def descendants(pid: int) -> set[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found, wave = set(), {pid}
+    while wave:
+        wave = {child for child, parent in parents.items() if parent in wave}
+        found |= wave
+    return found
 
 
 def is_alive(pid: int) -> bool:
@@ -90,7 +95,7 @@ def test_interrupted_it_ends_within_two_seconds_with_one_line_and_goes_on_later(
 ) -> None:
     process = start(tmp_path / "run", workers=workers, seconds_per_block=0.1)
     time.sleep(0.25 if workers == 1 else 1.0)
-    children = alive_children(process.pid)
+    children = descendants(process.pid)
     assert len(children) >= (workers if workers > 1 else 0)
     began = time.monotonic()
     for pid in {process.pid, *(children if number == signal.SIGINT else ())}:  # a terminal's Ctrl-C goes to all of them
@@ -120,10 +125,10 @@ def test_a_long_native_call_does_not_hold_it_up(tmp_path: Path) -> None:
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     process = start(tmp_path / "run", workers=2, seconds_per_block=30)
     deadline = time.monotonic() + 10
-    while len(alive_children(process.pid)) < 3 and time.monotonic() < deadline:  # two workers and their resource tracker
+    while len(descendants(process.pid)) < 4 and time.monotonic() < deadline:  # two workers, their server, the resource tracker
         time.sleep(0.02)
-    children = alive_children(process.pid)
-    assert len(children) == 3
+    children = descendants(process.pid)
+    assert len(children) == 4
     time.sleep(1.0)  # they are computing
     process.send_signal(signal.SIGKILL)
     process.communicate()
