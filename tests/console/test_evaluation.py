@@ -14,6 +14,7 @@ from impdistill.cli import app, main
 from impdistill.errors import BenchmarkError
 from impdistill.models.student_format import StudentFormat
 from tests.console.test_systems import tiny_student
+from tests.evaluate.metrics.test_entailment import SubsetJudge
 from tests.report.made_runs import made_run
 from tests.report.test_contents import PAIRS
 from tests.tiny_students import examples, save_base
@@ -56,6 +57,21 @@ def test_evaluate_prints_and_writes(benchmark: Path, tmp_path: Path) -> None:
     assert control["version"] == content["evaluations"][0]["version"] is not None
     assert [group["group"] for group in control["groups"]] == ["short", "paraphrase"]
     assert len(list((tmp_path / "out").glob("outputs-*.jsonl"))) == 5
+    assert control["faithful_accuracy"] is None
+
+
+def test_control_reuses_what_the_judge_said(benchmark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = SubsetJudge()
+    monkeypatch.setattr("impdistill.models.judge.Judge.load", lambda name, device: judge)
+    student = tiny_student(tmp_path / "student")
+    arguments = ["--judge", "rule", "--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    call("evaluate", str(student), *arguments)
+    (control,) = json.loads((tmp_path / "out" / "control.json").read_bytes())
+    content = json.loads((tmp_path / "out" / "results.json").read_bytes())["evaluations"]
+    for group, evaluation in zip(control["groups"], content, strict=False):
+        (faithful,) = [score["value"] for score in evaluation["scores"] if score["name"] == "Source entails output"]
+        assert group["faithful_accuracy"]["value"] <= min(faithful, group["accuracy"]["value"])
+    assert control["faithful_accuracy"]["items"] == 8
 
 
 def test_control_is_not_measured_by_borders_that_nobody_told(benchmark: Path, tmp_path: Path) -> None:

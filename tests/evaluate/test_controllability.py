@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -56,7 +57,7 @@ def test_full_control() -> None:
     # extractive: (2 * 4 / 14 + 2 * 7 / 17) / 2; abstractive shares nothing
     assert wording.difference.difference == pytest.approx(100 * (8 / 14 + 14 / 17) / 2)
     assert wording.low_value.value == 0
-    assert set(control.outputs) == {group.name for group in GROUPS}
+    assert control.faithful_accuracy is None and control.groups[0].faithful_accuracy is None
 
 
 def test_no_control() -> None:
@@ -77,6 +78,35 @@ def test_tables() -> None:
     assert "long 0.70 (0.70–0.70)" in text
     assert "Outputs in the group asked for: 100.0 (100.0–100.0)%" in text
     assert "no group" in text
+
+
+def test_outputs_count_as_faithful_and_in_group_only_where_both_hold() -> None:
+    """A judge that believes a third of what was asked for first, and nothing else."""
+    said = {group.name: np.array([group is GROUPS[0] and row % 3 == 0 for row in range(30)]) for group in GROUPS}
+    control = measure_control(Obedient(), GROUPS, SOURCES, entailed=said, resamples=50)
+    faithful = [group.faithful_accuracy for group in control.groups]
+    assert [one.value for one in faithful if one is not None] == pytest.approx([100 / 3, 0, 0, 0, 0])
+    assert control.faithful_accuracy is not None and control.faithful_accuracy.value == pytest.approx(100 / 15)
+    deaf = measure_control(Deaf(), GROUPS, SOURCES, entailed={name: np.ones(30, bool) for name in said}, resamples=50)
+    assert deaf.faithful_accuracy is not None and deaf.faithful_accuracy.value == 0  # entailed, and in no group
+    console = Console(width=200, record=True, file=io.StringIO())
+    for table in control_tables(control):
+        console.print(table)
+    text = console.export_text()
+    assert "faithful and in group: 6.7" in text and "faithful and in group, %" in text and "33.3" in text
+    with pytest.raises(BenchmarkError, match="group short-extractive is needed for each of 30 sources"):
+        measure_control(Obedient(), GROUPS, SOURCES, entailed={GROUPS[0].name: said[GROUPS[0].name]})
+
+
+def test_an_interval_below_zero_has_no_dash() -> None:
+    class Contrary:
+        def rewrite(self, texts: Sequence[str], group: str) -> list[str]:
+            return Obedient().rewrite(texts, {"long": "short", "short": "long"}[group.split("-")[0]] + "-extractive")
+
+    console = Console(width=200, record=True, file=io.StringIO())
+    for table in control_tables(measure_control(Contrary(), GROUPS[:4], SOURCES, resamples=50)):
+        console.print(table)
+    assert "-0.30 (-0.30 to -0.30)" in console.export_text()
 
 
 def test_groups_without_an_opposite_have_no_gap() -> None:

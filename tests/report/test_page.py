@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from impdistill.errors import BenchmarkError, DependencyError, RunError
@@ -73,7 +74,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     items = [(x, [y]) for x, y in PAIRS[:10]]
     evaluated = evaluate(Copy(), benchmark_of("<b>bench", "here", items), [compression], resamples=20)
     groups = [group for task in tasks_of(small_recipe()) for group in task.groups]
-    control = measure_control(Shortener(), groups, [x for x, _ in PAIRS[:10]], resamples=20)
+    entailed = {group.name: np.ones(10, bool) for group in groups}
+    control = measure_control(Shortener(), groups, [x for x, _ in PAIRS[:10]], entailed=entailed, resamples=20)
     write_results([evaluated], path / "evaluation")
     write_control([("student", "bench", control)], path / "evaluation")
     return made
@@ -126,6 +128,8 @@ def test_values_are_kept_as_json(page: Path) -> None:
     assert run["rounds"][0]["cost"]["kept"] == len(PAIRS) + 1 + len(TWINS)
     assert run["evaluations"][0]["system"] == "copy"
     assert run["control"][0]["sources"] == 10
+    share = run["control"][0]["faithful_accuracy"]["value"]
+    assert f'<td class="n">{share:.1f}<small>' in page.read_text(encoding="utf-8")
 
 
 def test_flagged_rows_lie_beside_the_page(page: Path, run: Run) -> None:

@@ -57,6 +57,7 @@ FACTS = CardFacts(
         MetricFacts("TurkCorpus", "student", "SARI", 38.2),
         MetricFacts("TurkCorpus", "copy", "SARI", 26.1, 25, 27, 1),
         MetricFacts("TurkCorpus", "copy", "ROUGE-L", 98.3, digits=1),
+        MetricFacts("TurkCorpus", "copy", "iBLEU", -1.5, -2, 0.5, 1),
     ],
     examples=[("short", "A cat, which | sat\nthere.", "A cat sat.")],
 )
@@ -115,9 +116,9 @@ def test_tables_hold_every_number(card: str) -> None:
 def test_what_only_a_model_card_says() -> None:
     assert table_of(model_card(FACTS), "Training")[1:] == [["steps", "1,234"], ["held-out loss", "1.235"], ["stopped early", "none"]]
     assert table_of(model_card(FACTS), "Metrics") == [
-        ["benchmark", "system", "SARI", "ROUGE-L"],
-        ["TurkCorpus", "student", "38.20", "-"],
-        ["TurkCorpus", "copy", "26.1 (25.0–27.0)", "98.3"],
+        ["benchmark", "system", "SARI", "ROUGE-L", "iBLEU"],
+        ["TurkCorpus", "student", "38.20", "-", "-"],
+        ["TurkCorpus", "copy", "26.1 (25.0–27.0)", "98.3", "-1.5 (-2.0 to 0.5)"],
     ]
     bare = replace(FACTS, training=None, metrics=(), examples=(), funnel=())
     assert re.findall(r"^## (.*)$", model_card(bare), re.MULTILINE) == ["Use", "Groups", "Sources", "Limitations", "Recipe"]

@@ -101,9 +101,10 @@ def evaluate(
         why_not,
         with_baselines,
     )
-    from impdistill.evaluate import as_tables, control_tables, measure_control, write_results
+    from impdistill.evaluate import Rewriting, as_tables, control_tables, measure_control, write_results
     from impdistill.evaluate import evaluate as measure
     from impdistill.evaluate.benchmarks import read_benchmark
+    from impdistill.evaluate.metrics.entailment import entailed_outputs
     from impdistill.evaluate.metrics.rouge import unseen_items
     from impdistill.evaluate.results import comparison_tables, write_control
 
@@ -131,6 +132,7 @@ def evaluate(
     for benchmark in [readable(benchmark, readers) for benchmark in benchmarks]:
         rows = []
         for one in contenders:
+            entailed = {}
             for system in one.systems:
                 reason = why_not(system, benchmark)
                 if reason is not None:
@@ -138,8 +140,19 @@ def evaluate(
                     continue
                 _say(f"{system.name} on {benchmark.name}, {len(benchmark)} items")
                 rows.append(measure(system, benchmark, metrics, resamples=resamples, seed=seed))
+                judged = entailed_outputs(rows[-1].statistics)
+                if isinstance(system, Rewriting) and judged is not None:
+                    entailed[system.group] = judged
             if one.rewriter is not None and len(one.groups) > 1 and not one.borderless:
-                control = measure_control(one.rewriter, one.groups, benchmark.sources, resamples=resamples, seed=seed, version=one.version)
+                control = measure_control(
+                    one.rewriter,
+                    one.groups,
+                    benchmark.sources,
+                    entailed=entailed or None,
+                    resamples=resamples,
+                    seed=seed,
+                    version=one.version,
+                )
                 controls.append((one.spec, benchmark.name, control))
         evaluations += rows
         comparisons += _compared(rows, rivals(contenders, against), resamples, seed)

@@ -17,6 +17,7 @@ from impdistill.errors import BenchmarkError, StorageError
 from impdistill.evaluate.bootstrap import Comparison
 from impdistill.evaluate.controllability import Control
 from impdistill.evaluate.evaluation import Evaluation, Score, SystemComparison
+from impdistill.text.intervals import shown_interval
 
 RESULTS_FOLDER = "evaluation"
 """Where reports and cards look for `evaluate`'s results inside a run."""
@@ -88,11 +89,7 @@ def shown_p(comparison: Comparison) -> str:
 
 def shown(score: Score) -> str:
     """Value and interval, with the decimals worth printing."""
-    value = f"{score.value:.{score.digits}f}"
-    if score.low is None or score.high is None:
-        return value
-    dash = " to " if score.low < 0 else "–"
-    return f"{value} ({score.low:.{score.digits}f}{dash}{score.high:.{score.digits}f})"
+    return shown_interval(score.value, score.low, score.high, score.digits)
 
 
 def as_json(evaluations: Sequence[Evaluation], comparisons: Sequence[SystemComparison] = ()) -> dict[str, Any]:
@@ -145,15 +142,12 @@ def write_results(evaluations: Sequence[Evaluation], directory: str | Path, comp
 
 
 def write_control(controls: Sequence[tuple[str, str, Control]], directory: str | Path) -> list[Path]:
-    """Write `control.json`: a record for each (system, benchmark, control), without the outputs. For none an earlier one is removed.
+    """Write `control.json`: a record for each (system, benchmark, control). For none an earlier one is removed.
 
     Raises:
         StorageError: the directory cannot be written.
     """
-    records = [
-        {"system": system, "benchmark": benchmark, **{name: value for name, value in asdict(control).items() if name != "outputs"}}
-        for system, benchmark, control in controls
-    ]
+    records = [{"system": system, "benchmark": benchmark, **asdict(control)} for system, benchmark, control in controls]
     path = Path(directory) / "control.json"
     try:
         if not records:

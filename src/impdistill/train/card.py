@@ -14,6 +14,7 @@ from impdistill.models.loading import STARTER
 from impdistill.models.student_format import PROMPTS, Kind
 from impdistill.run.export import front_matter
 from impdistill.run.storage import JSON
+from impdistill.text.intervals import shown_interval
 from impdistill.train.markdown import bullets, code, document, section, table
 
 PAPER = (
@@ -249,10 +250,7 @@ def metrics_table(metrics: Sequence[MetricFacts]) -> str:
 
 
 def _measured(metric: MetricFacts) -> str:
-    value = f"{metric.value:.{metric.digits}f}"
-    if metric.low is None or metric.high is None:
-        return value
-    return f"{value} ({metric.low:.{metric.digits}f}–{metric.high:.{metric.digits}f})"
+    return shown_interval(metric.value, metric.low, metric.high, metric.digits)
 
 
 def _counted(groups: Sequence[GroupFacts]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from impdistill.errors import BenchmarkError
 from impdistill.evaluate.answers import Answers
-from impdistill.evaluate.metrics.entailment import entailment, entailment_both_ways
+from impdistill.evaluate.metrics.entailment import entailed_outputs, entailment, entailment_both_ways
 
 
 class SubsetJudge:
@@ -39,6 +39,12 @@ def test_rates_are_per_cent_of_all_items_empty_outputs_included() -> None:
     assert (forward.direction, backward.direction) == ("higher", "neither")
     assert "0.75" in forward.note
     assert "subset-of-wo" in forward.note
+
+
+def test_what_was_judged_is_told_for_each_output() -> None:
+    found = entailed_outputs(entailment(SubsetJudge())(ANSWERS))
+    assert found is not None and found.tolist() == [True, False, True, False]
+    assert entailed_outputs(()) is None
 
 
 def test_pairs_that_were_cut_are_counted_in_the_note() -> None:

@@ -16,6 +16,8 @@ from impdistill.errors import BenchmarkError
 from impdistill.evaluate.answers import Answers
 from impdistill.evaluate.statistic import Floats, Metric, Statistic, mean_of
 
+FAITHFUL = "Source entails output"
+
 
 class EntailmentJudge(Protocol):
     """What is needed of a judge; `impdistill.models.judge.Judge` is one."""
@@ -53,11 +55,19 @@ def entailment(judge: EntailmentJudge, threshold: float = 0.5) -> Metric:
         if cut:
             note += f"; {cut} of {2 * (len(answers) - answers.empty_outputs)} pairs, both ways, cut at the judge's limit"
         return (
-            mean_of("Source entails output", rates[:, 0], note=note),
+            mean_of(FAITHFUL, rates[:, 0], note=note),
             mean_of("Output entails source", rates[:, 1], direction="neither", note=note),
         )
 
     return measure
+
+
+def entailed_outputs(statistics: Sequence[Statistic]) -> NDArray[np.bool_] | None:
+    """Which outputs their source entails, (n,), of what `entailment` measured; None where it is not among the statistics."""
+    for statistic in statistics:
+        if statistic.name == FAITHFUL and isinstance(statistic.items, np.ndarray):
+            return np.asarray(statistic.items[:, 0] > 0)
+    return None
 
 
 def entailment_both_ways(judge: EntailmentJudge, sources: Sequence[str], outputs: Sequence[str]) -> Floats:
