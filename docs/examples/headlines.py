@@ -1,4 +1,4 @@
-"""Headlines: at most ten words, entailed by the sentence, and no pronoun that leaves the reader asking who."""
+"""Headlines: shorter than seven tenths of the sentence, entailed by it, and no pronoun that leaves the reader asking who."""
 
 from impdistill import Group, PairRule, Recipe, Task, distill
 from impdistill.filters import Diversity, Entailment, Length

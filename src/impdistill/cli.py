@@ -118,7 +118,7 @@ def run(
     out: OutOption,
     overrides: SetOption = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the work; each loads the models.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda; for another GPU than the first set CUDA_VISIBLE_DEVICES.")] = None,
     update: Annotated[
         bool,
         typer.Option("--update", help="The directory holds a run of another recipe: keep what still holds, make the rest anew."),
@@ -152,7 +152,7 @@ def run(
 
 @app.command()
 def plan(recipe: RecipeArgument, out: OutOption, overrides: SetOption = None) -> None:
-    """Show what `run` would do, stage by stage, and why. Loads no model, writes nothing."""
+    """Show what `run` would do, stage by stage, and why. Loads no model, writes nothing to --out."""
     from impdistill import pipeline
     from impdistill.console.funnel import plan_table
     from impdistill.recipe import Recipe

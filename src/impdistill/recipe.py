@@ -51,7 +51,7 @@ class ContextsRecipe(Section):
     count: PositiveInt = 150_000
     sentences: tuple[PositiveInt, PositiveInt] = (1, 5)
     attempts: Annotated[int, Field(ge=1, le=100)] = 4
-    """How often a context that is refused is drawn again before it is given up."""
+    """How often a context is drawn, the first time included, before it is given up."""
     sampling: NucleusSampling = NucleusSampling(top_p=0.9, max_new_tokens=200)
 
     @model_validator(mode="after")
@@ -209,7 +209,7 @@ class FiltersRecipe(Section):
     mood: bool = False
     """Questions only with questions, statements only with statements."""
     echo: bool = False
-    """No word twice in y that x has once."""
+    """No word of four letters or more stands in y several times, and more often than in x."""
     numbers: NumbersRecipe | None = None
     mentions: MentionsRecipe | None = None
     abstractiveness: AbstractivenessRecipe | None = None

@@ -66,7 +66,7 @@ def proximity(
 
     [bold]Example[/bold] (offline, some minutes):
 
-        impdistill proximity starter:teacher --judge starter:judge --prefix "literal:<|endoftext|>News:" --threshold 0.75 --out prox
+        impdistill proximity starter:teacher --judge starter:judge --prefix "literal:<|endoftext|>News:" --threshold 0.7 --out prox
     """
     # what is wrong with the call is said before models are loaded
     lengths = _numbers("--sentences", sentences, int)

@@ -77,7 +77,7 @@ def build_dataset(
     pairs = pa.concat_tables(tables)
     if pairs.num_rows == 0:
         raise RunError(
-            f"{stage.stage}: no pair passed the filters; read the drops with `impdistill inspect`, then use more contexts "
+            f"{stage.stage}: no pair passed the filters; read the drops with `impdistill inspect RUN --dropped`, then use more contexts "
             "(contexts.count), more samples (parallel.samples) or a lower entailment threshold"
         )
     grouped = pairs.filter(pc.is_valid(pairs["group"]))
