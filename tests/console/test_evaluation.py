@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from impdistill.cli import app, main
-from impdistill.errors import BenchmarkError
+from impdistill.errors import BenchmarkError, StorageError
 from impdistill.models.student_format import StudentFormat
 from tests.console.test_systems import tiny_student
 from tests.evaluate.metrics.test_entailment import SubsetJudge
@@ -182,6 +182,34 @@ def test_outputs_of_another_program(benchmark: Path, tmp_path: Path) -> None:
         outputs.write_text(text, encoding="utf-8", newline="")
         with pytest.raises(BenchmarkError, match=message):
             call("evaluate", f"outputs:{outputs}", *arguments)
+
+
+def test_files_of_one_name_keep_their_own_figures(benchmark: Path, tmp_path: Path) -> None:
+    specs = []
+    for folder, outputs in (("one", "A cat sat.\n" * 8), ("two", "A dog ran away.\n" * 8)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "turk.txt").write_text(outputs, encoding="utf-8")
+        specs.append(f"outputs:{tmp_path / folder / 'turk.txt'}")
+    call("evaluate", *specs, "--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out"))
+    with (tmp_path / "out" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["system"]: row for row in csv.DictReader(file) if row["score"] == "ROUGE-1"}
+    for spec in specs:
+        assert float(rows[spec]["difference"]) == pytest.approx(float(rows[spec]["value"]) - float(rows["copy"]["value"]))
+    assert rows[specs[0]]["difference"] != rows[specs[1]]["difference"]
+
+
+def test_a_human_is_tested_against_no_other(benchmark: Path, tmp_path: Path) -> None:
+    arguments = ["--resamples", "20", "--on", str(benchmark), "--out", str(tmp_path / "out")]
+    shown = call("evaluate", "human", "--against", "human:0", *arguments)
+    assert "nothing is tested against human, as no other row has its items and references" in " ".join(shown.output.split())
+    assert json.loads((tmp_path / "out" / "results.json").read_bytes())["comparisons"] == []
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_a_model_is_loaded(benchmark: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file", encoding="utf-8")
+    with pytest.raises(StorageError, match=r"taken: cannot be written .*choose another folder"):
+        call("evaluate", str(tmp_path / "no-such-model"), "--judge", "none", "--on", str(benchmark), "--out", str(taken))
 
 
 def test_names_in_messages_are_no_pictures(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, benchmark: Path) -> None:

@@ -15,6 +15,7 @@ from impdistill.console.systems import (
     Reader,
     Remembering,
     check_humans,
+    check_names,
     contender,
     examples_for,
     known_groups,
@@ -22,6 +23,7 @@ from impdistill.console.systems import (
     readable,
     readable_for,
     rivals,
+    usual_name,
     why_not,
     with_baselines,
 )
@@ -64,6 +66,18 @@ def test_the_honest_rows_are_always_there() -> None:
     assert with_baselines(["lead:0.79", "human"], [ONE]) == ["lead:0.79", "human", "copy"]
     assert with_baselines(["copy"], [TWO]) == ["copy", "lead:0.79", "human"]
     assert with_baselines(["copy"], [TWO, ONE]) == ["copy", "lead:0.79", "human"]
+
+
+def test_a_baseline_has_one_name_however_it_is_written() -> None:
+    assert with_baselines(["lead:0.790", "human:0", "outputs:./a.txt", "outputs:a.txt"], [TWO]) == [
+        "lead:0.79",
+        "human",
+        "outputs:a.txt",
+        "copy",
+    ]
+    assert usual_name("runs/x") == "runs/x"
+    with pytest.raises(BenchmarkError, match="2 rows would be called 'copy'"):
+        check_names([contender("copy", Asking()), Contender("other", (Copy(),))])
 
 
 def test_a_human_is_missing_only_where_references_are() -> None:

@@ -149,6 +149,9 @@ def test_what_cannot_be_measured_is_counted(tmp_path: Path) -> None:
     [
         ("a.jsonl", "", "empty"),
         ("a.tsv", " \n\n", "empty"),
+        ("a.tsv", b"\xef\xbb\xbf", "empty"),
+        ("a.tsv", b"\xef\xbb\xbf\n \r\n", "empty"),
+        ("a.jsonl", '{"source": "x", "references": ["y"], "n": ' + "1" * 5000 + "}", "a.jsonl:1: cannot be read as JSON"),
         (
             "a.jsonl",
             '{"source": "x", "references": ["y"]}\n{"source": "x"}\n',

@@ -113,10 +113,8 @@ def test_comparisons_are_paired_and_in_one_direction() -> None:
 
 def test_what_left_items_out_is_not_compared_but_says_so() -> None:
     class Choosy:
-        name = "choosy"
-
         def __init__(self, first: int) -> None:
-            self.first = first
+            self.first, self.name = first, f"choosy {first}"
 
         def answer(self, benchmark: Benchmark) -> Answers:
             part = slice(self.first, self.first + 30)
@@ -125,10 +123,25 @@ def test_what_left_items_out_is_not_compared_but_says_so() -> None:
     whole, first, last = (evaluate(system, BENCHMARK, [rouge], resamples=20) for system in (Copy(), Choosy(0), Choosy(10)))
     assert (first.items, first.skipped) == (30, {"no source": 2, UNREAD: 10})
     assert compare_systems([whole, first], "copy", resamples=20) == ()
-    assert compare_systems([first, last], "choosy", resamples=20) == ()  # as many, but others
-    assert re.search(r"items\W+40\W+30", printed([whole, first]))
+    assert compare_systems([first, last], "choosy 0", resamples=20) == ()  # as many, but others
+    for rows in ([whole, first], [first, whole]):
+        assert re.search(r"items\W+(40\W+30|30\W+40)", printed(rows))
+        assert "toy (40 items; left out: 2 no source)" in printed(rows)  # of the one with most items
     one = Benchmark("one", "one", ("a",), (("a",),))
     assert compare_systems([evaluate(system, one, [rouge]) for system in (Copy(), Lead(0.4))], "copy") == ()
+
+
+def test_systems_against_other_references_are_not_compared() -> None:
+    several = Benchmark("several", "several", ("a b", "c d"), (("a", "a b"), ("c", "d")))
+    human, copy, lead = (evaluate(system, several, [rouge], resamples=20) for system in (Human(), Copy(), Lead(0.5)))
+    assert {one.system for one in compare_systems([human, copy, lead], "copy", resamples=20)} == {"lead:0.5"}
+    assert compare_systems([human, copy, lead], "human", resamples=20) == ()
+
+
+def test_two_systems_of_one_name_do_not_share_figures() -> None:
+    copy, one, other = (evaluate(system, BENCHMARK, [rouge], resamples=20) for system in (Copy(), Lead(0.4), Lead(0.6)))
+    with pytest.raises(BenchmarkError, match=r"2 systems are called lead:0\.4 on toy\.tsv"):
+        compare_systems([copy, one, replace(other, system="lead:0.4")], "copy", resamples=20)
 
 
 def test_files_of_an_earlier_evaluation_do_not_stay(tmp_path: Path) -> None:
@@ -137,10 +150,10 @@ def test_files_of_an_earlier_evaluation_do_not_stay(tmp_path: Path) -> None:
     (tmp_path / "outputs-mine.jsonl").write_text("not ours")
     write_results(evaluations[:1], tmp_path)
     assert {path.name for path in tmp_path.glob("outputs-*")} == {"outputs-copy-toy.jsonl", "outputs-mine.jsonl"}
-    control = measure_control(Echo(), [Group("a", "", (0, 1)), Group("b", "", (1, 2))], BENCHMARK.sources, resamples=20, version="v")
+    control = measure_control(Echo(), [Group("a", "", (0, 1)), Group("b", "", (1, 2))], BENCHMARK.sources, version="v", origin="toy.tsv")
     (path,) = write_control([("s", "toy", control)], tmp_path)
     (record,) = json.loads(path.read_bytes())
-    assert (record["system"], record["version"]) == ("s", "v")
+    assert (record["system"], record["version"], record["origin"]) == ("s", "v", "toy.tsv")
     assert write_control([], tmp_path) == []
     assert not path.exists()
 

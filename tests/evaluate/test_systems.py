@@ -75,7 +75,8 @@ def test_names_of_baselines() -> None:
     specs = ["copy", "lead:0.79", "human", "human:3", "outputs:some/file.txt"]
     systems = [baseline(spec) for spec in specs]
     assert systems == [Copy(), Lead(0.79), Human(), Human(3), OutputsFile(Path("some/file.txt"))]
-    assert [system.name for system in systems if system] == ["copy", "lead:0.79", "human", "human:3", "file.txt"]
+    assert [system.name for system in systems if system] == ["copy", "lead:0.79", "human", "human:3", "outputs:some/file.txt"]
+    assert Lead(0.79).name != Lead(0.7900001).name
     assert [baseline(spec) for spec in ("runs/one", "gpt2", "copycat", "humanoid", "starter:student")] == [None] * 5
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from impdistill.errors import RecipeError
+from impdistill.errors import RecipeError, StorageError
 
 if TYPE_CHECKING:
     from impdistill.ablation import Variant
@@ -93,15 +94,17 @@ def evaluate(
     from impdistill.console.systems import (
         Asking,
         check_humans,
+        check_names,
         contender,
         examples_for,
         read_benchmarks,
         readable,
         rivals,
+        usual_name,
         why_not,
         with_baselines,
     )
-    from impdistill.evaluate import Rewriting, as_tables, control_tables, measure_control, write_results
+    from impdistill.evaluate import Rewriting, as_tables, baseline, control_tables, measure_control, write_results
     from impdistill.evaluate import evaluate as measure
     from impdistill.evaluate.benchmarks import read_benchmark
     from impdistill.evaluate.metrics.entailment import entailed_outputs
@@ -112,12 +115,15 @@ def evaluate(
     named = fields_of(fields)
     benchmarks = read_benchmarks(on, items, named)
     shown = () if examples is None else examples_for(read_benchmark(examples, named), benchmarks, shots)
-    metrics = metrics_of(alpha, judge, encoder, device)
+    specs, against = with_baselines(systems, benchmarks), usual_name(against)
     asking = Asking(tuple(groups or ()), instruction, shown, output_label, device)
-    contenders = [contender(spec, asking) for spec in with_baselines(systems, benchmarks)]
+    check_humans([contender(spec, asking) for spec in (*specs, against) if baseline(spec) is not None], benchmarks)
+    make_writable(out)  # what cannot be kept is better not measured
+    metrics = metrics_of(alpha, judge, encoder, device)
+    contenders = [contender(spec, asking) for spec in specs]
     if not any(against in (one.spec, *(system.name for system in one.systems)) for one in contenders):
         contenders.append(contender(against, asking))
-    check_humans(contenders, benchmarks)
+    check_names(contenders)
     readers = [one.reader for one in contenders if one.reader is not None]
     warnings = [
         f"{one.spec}: no control is measured, as its folder does not tell the borders of {', '.join(one.borderless)}; evaluate its run"
@@ -152,10 +158,15 @@ def evaluate(
                     resamples=resamples,
                     seed=seed,
                     version=one.version,
+                    origin=benchmark.origin,
                 )
                 controls.append((one.spec, benchmark.name, control))
         evaluations += rows
-        comparisons += _compared(rows, rivals(contenders, against), resamples, seed)
+        rival_of = rivals(contenders, against)
+        compared = _compared(rows, rival_of, resamples, seed)
+        comparisons += compared
+        if len(benchmark) > 1 and not compared and any(row.system in rival_of.values() for row in rows):
+            warnings.append(f"{benchmark.name}: nothing is tested against {against}, as no other row has its items and references")
         unseen = unseen_items(benchmark.references)
         if unseen:
             warnings.append(f"{benchmark.name}: ROUGE sees only a-z and 0-9, and scores 0 on {unseen} items whose references have none")
@@ -292,6 +303,20 @@ def metrics_of(alpha: float, judge: str | None, encoder: str | None, device: str
         loaded = Encoder.load(encoder, device=device)
         metrics += [bertscore(loaded), bert_ibleu(loaded)]
     return metrics
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 
 def fields_of(text: str | None) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -108,11 +109,34 @@ def contender(spec: str, asking: Asking) -> Contender:
 
 
 def with_baselines(specs: Sequence[str], benchmarks: Sequence[Benchmark]) -> list[str]:
-    """`specs` and the rows that keep a table honest: copy, lead and, where every item of a benchmark has two references, a human one."""
+    """`specs`, each once, and the rows that keep a table honest: copy, lead and, where every item of a benchmark has two references, a
+    human one.
+
+    Raises:
+        BenchmarkError: as `baseline`.
+    """
     wanted = list(ALWAYS)
     if any(Human().can_answer(benchmark) for benchmark in benchmarks):
         wanted.append("human")
-    return [*dict.fromkeys([*specs, *wanted])]
+    return [*dict.fromkeys([*map(usual_name, specs), *wanted])]
+
+
+def usual_name(spec: str) -> str:
+    """One name for a baseline that can be written in several ways, e.g. "human" for "human:0"; any other text as it is.
+
+    Raises:
+        BenchmarkError: as `baseline`.
+    """
+    simple = baseline(spec)
+    return spec if simple is None else simple.name
+
+
+def check_names(contenders: Sequence[Contender]) -> None:
+    """Raise `BenchmarkError` where two rows would have one name."""
+    counts = Counter(system.name for one in contenders for system in one.systems)
+    for name, count in counts.items():
+        if count > 1:
+            raise BenchmarkError(f"{count} rows would be called {name!r}; give the systems paths that tell them apart")
 
 
 def check_humans(contenders: Sequence[Contender], benchmarks: Sequence[Benchmark]) -> None:

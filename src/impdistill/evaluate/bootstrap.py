@@ -61,6 +61,8 @@ def estimate(statistic: Statistic, *, resamples: int = 1000, seed: int = 0, leve
     scores = _resampled(statistic, resamples, seed)
     shift = value - float(scores.mean()) if statistic.plug_in else 0.0
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2]) + shift
+    if statistic.most is not None:  # the shift knows no bound
+        low, high = min(low, statistic.most), min(high, statistic.most)
     return Estimate(value, float(low), float(high), items)
 
 

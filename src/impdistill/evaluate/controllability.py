@@ -81,6 +81,7 @@ class Control:
         faithful_accuracy: of those that lie there and are entailed by their source; None: no judge was asked.
         gaps: of length and wording, as far as there are groups that ask for both ends; none on fewer than two sources.
         version: hash of the model's files, by which cards find its figures; None: not known.
+        origin: of the sources: the benchmark's file or hub name; None: not known.
     """
 
     sources: int
@@ -89,6 +90,7 @@ class Control:
     faithful_accuracy: Estimate | None
     gaps: tuple[Gap, ...]
     version: str | None = None
+    origin: str | None = None
 
 
 def measure_control(
@@ -100,13 +102,14 @@ def measure_control(
     resamples: int = 1000,
     seed: int = 0,
     version: str | None = None,
+    origin: str | None = None,
 ) -> Control:
     """Ask for every group on every source, and measure what comes.
 
     Args:
         groups: what to ask for, and the intervals that say whether it was got.
         entailed: group -> (sources,) whether the judge says that the source entails its output; None: it was not asked.
-        version: of the model, kept with the figures.
+        version, origin: of the model and of the sources, kept with the figures.
 
     Raises:
         BenchmarkError: no group, no source, or the model returned another number of texts; `entailed` lacks a group or source.
@@ -156,6 +159,7 @@ def measure_control(
         None if faithful is None else mean(faithful.mean(axis=1)),
         tuple(gaps),
         version,
+        origin,
     )
 
 

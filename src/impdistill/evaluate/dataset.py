@@ -33,7 +33,6 @@ class StrategyMap:
         compression_edges, rouge_l_edges: (bins + 1,) cell borders.
         counts: [compression bin][ROUGE-L bin] pairs.
         spread: entropy of the cells' shares, bits, 0 to 2 log2(bins): more is more evenly spread.
-        points: up to as many (compression, ROUGE-L) as asked, drawn at random.
     """
 
     pairs: int
@@ -42,7 +41,6 @@ class StrategyMap:
     rouge_l_edges: tuple[float, ...]
     counts: tuple[tuple[int, ...], ...] = field(repr=False)
     spread: float
-    points: tuple[tuple[float, float], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def group_counts(shapes: PairShapes, groups: Sequence[Group]) -> dict[str, int]:
     return {group.name: count for group, count in zip(groups, counts[1:], strict=True)} | {"no group": counts[0]}
 
 
-def strategy_map(shapes: PairShapes, *, bins: int = 30, points: int = 2000, seed: int = 0) -> StrategyMap:
+def strategy_map(shapes: PairShapes, *, bins: int = 30) -> StrategyMap:
     """Count pairs in cells of compression x ROUGE-L.
 
     Raises:
@@ -103,15 +101,13 @@ def strategy_map(shapes: PairShapes, *, bins: int = 30, points: int = 2000, seed
         shapes.compression[inside], shapes.rouge_l[inside], bins=bins, range=((0, MAX_COMPRESSION), (0, 1))
     )
     shares = counts[counts > 0] / max(1, counts.sum())
-    drawn = np.random.default_rng(seed).permutation(len(shapes))[:points]
     return StrategyMap(
         len(shapes),
         int((~inside).sum()),
         tuple(compression_edges.tolist()),
         tuple(rouge_l_edges.tolist()),
         tuple(tuple(row) for row in counts.astype(int).tolist()),
-        float(-(shares * np.log2(shares)).sum()),
-        tuple((float(shapes.compression[row]), float(shapes.rouge_l[row])) for row in drawn),
+        abs(float((shares * np.log2(shares)).sum())),  # all terms are 0 or less; no -0.0
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -118,14 +119,20 @@ def evaluate(system: System, benchmark: Benchmark, metrics: Sequence[Metric], *,
 def compare_systems(
     evaluations: Sequence[Evaluation], against: str, *, resamples: int = 1000, seed: int = 0
 ) -> tuple[SystemComparison, ...]:
-    """Every system against one, for every score that both have on the same items of a benchmark.
+    """Every system against one, for every score that both have on the same items of a benchmark, against the same references.
+
+    A human is measured against one reference less than the others, and so is compared with none of them.
 
     Args:
         against: name of the system to compare with, e.g. "copy".
 
     Raises:
-        BenchmarkError: that system was not evaluated.
+        BenchmarkError: that system was not evaluated, or one of its name was evaluated twice on a benchmark.
     """
+    counts = Counter((evaluation.system, evaluation.origin) for evaluation in evaluations)
+    for (system, origin), count in counts.items():
+        if count > 1:
+            raise BenchmarkError(f"{count} systems are called {system} on {origin}; give each a name of its own")
     rivals = {evaluation.origin: evaluation for evaluation in evaluations if evaluation.system == against}
     if not rivals:
         raise BenchmarkError(f"{against} was not evaluated; there are {', '.join(sorted({one.system for one in evaluations}))}")
@@ -134,13 +141,14 @@ def compare_systems(
         rival = rivals.get(evaluation.origin)
         if rival is None or rival is evaluation:
             continue
-        if evaluation.items < 2 or evaluation.answers.sources != rival.answers.sources:
-            continue  # nothing to resample, or one of them left items out
-        theirs = {statistic.name: statistic for statistic in rival.statistics}
-        for ours in evaluation.statistics:
-            if ours.name in theirs and len(ours) == len(theirs[ours.name]) == evaluation.items:  # paired by item only
-                comparison = compare(ours, theirs[ours.name], resamples=resamples, seed=seed)
-                found.append(SystemComparison(evaluation.system, against, evaluation.benchmark, ours.name, comparison, evaluation.origin))
+        ours, theirs = evaluation.answers, rival.answers
+        if evaluation.items < 2 or (ours.sources, ours.references) != (theirs.sources, theirs.references):
+            continue  # nothing to resample, or one of them left out items or references
+        known = {statistic.name: statistic for statistic in rival.statistics}
+        for one in evaluation.statistics:
+            if one.name in known and len(one) == len(known[one.name]) == evaluation.items:  # paired by item only
+                comparison = compare(one, known[one.name], resamples=resamples, seed=seed)
+                found.append(SystemComparison(evaluation.system, against, evaluation.benchmark, one.name, comparison, evaluation.origin))
     return tuple(found)
 
 

@@ -33,14 +33,18 @@ CSV_FIELDS = (
 def as_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
     """One table per benchmark: a row per score, a column per system, each value with its interval.
 
-    The title says how many items a number rests on and how many records were left out; a row of its own where a system left out more.
+    The title says how many items the system with most of them answered, and how many records were left out for it; a row of its own
+    where another one left out more.
     """
     tables = []
     for origin in dict.fromkeys(evaluation.origin for evaluation in evaluations):
         systems = [evaluation for evaluation in evaluations if evaluation.origin == origin]
         rows = {score.name: score for evaluation in systems for score in evaluation.scores}
         by_name = [{score.name: score for score in evaluation.scores} for evaluation in systems]
-        table = Table(title=Text(_title(systems[0])), caption="value (95% bootstrap interval); arrows point to the better end")
+        table = Table(
+            title=Text(_title(max(systems, key=lambda one: one.items))),
+            caption="value (95% bootstrap interval); arrows point to the better end",
+        )
         table.add_column("")
         for evaluation in systems:
             table.add_column(Text(evaluation.system), justify="right", overflow="fold")

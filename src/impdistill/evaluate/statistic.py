@@ -37,6 +37,7 @@ class Statistic:
         note: what a reader needs to compute the same number: signature, model and layer, tokens.
         plug_in: the score grows with the number of different items (entropy, distinct-n), so that a resample, which repeats
             items, scores below the sample. Its interval is then centred on the score.
+        most: the highest score there can be; None: there is no bound, or none that an interval could pass.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Statistic:
     digits: int = 1
     note: str = ""
     plug_in: bool = False
+    most: float | None = None
 
     def __len__(self) -> int:
         return int(self.items.shape[0])

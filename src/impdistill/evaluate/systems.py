@@ -68,7 +68,7 @@ class Lead:
     @property
     def name(self) -> str:
         """E.g. "lead:0.79"."""
-        return f"lead:{self.share:g}"
+        return f"lead:{self.share:.12g}"
 
     def answer(self, benchmark: Benchmark) -> Answers:
         """Sources cut short."""
@@ -127,8 +127,8 @@ class OutputsFile:
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """As given: two files of the same name in two folders are two systems."""
+        return f"outputs:{self.path}"
 
     def answer(self, benchmark: Benchmark) -> Answers:
         """The file's lines.

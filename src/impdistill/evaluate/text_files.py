@@ -33,8 +33,6 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error}); give the path of a file") from error
-    if not content.strip():
-        raise BenchmarkError(f"{path}: the file is empty, or holds only blank lines")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BenchmarkError(f"{path}: encoded in UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     try:
@@ -44,6 +42,8 @@ def read_text(path: Path) -> str:
         raise BenchmarkError(
             f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save it as UTF-8 (e.g. iconv -f LATIN1 -t UTF-8)"
         ) from error
+    if not text.strip():  # a byte-order mark alone is no text either
+        raise BenchmarkError(f"{path}: the file is empty, or holds only blank lines")
     if "\0" in text:
         raise BenchmarkError(f"{path}:{text.count(chr(10), 0, text.index(chr(0))) + 1}: holds a NUL character; is this a text file?")
     return text.replace("\r\n", "\n")
@@ -74,6 +74,8 @@ def read_json_lines(path: Path) -> list[Line]:
             raise BenchmarkError(f"{path}:{number}: holds half a surrogate pair (\\ud800 to \\udfff), which is no character") from error
         except json.JSONDecodeError as error:
             raise BenchmarkError(f"{path}:{number}: not JSON ({error.msg} at column {error.colno})") from error
+        except (ValueError, RecursionError) as error:  # JSON, but thousands of digits or brackets
+            raise BenchmarkError(f"{path}:{number}: cannot be read as JSON ({error})") from error
         if not isinstance(held, dict):
             raise BenchmarkError(f"{path}:{number}: holds a {type(held).__name__}; a JSON object with named fields is needed")
         found.append(Line(number, held))

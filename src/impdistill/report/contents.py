@@ -213,7 +213,7 @@ def _round(run: Run, number: int, table: pa.Table | None, chains: Mapping[str, S
         questions={key.removeprefix("questions/"): count for key, count in counts.items() if key.startswith("questions/")},
         cutoffs=run.cutoffs(number),
         yields=_yields(stores, funnels, contexts, seed),
-        strategy=None if shapes is None else strategy_map(shapes, points=0, seed=seed),
+        strategy=None if shapes is None else strategy_map(shapes),
         histograms=() if table is None or shapes is None else _histograms(table, shapes, seed),
         cost=cost_of(run, number, sum(funnel.kept for funnel in funnels)),
     )
@@ -223,7 +223,7 @@ def _beside(dataset: Benchmark, groups: Sequence[Group], seed: int) -> BesideCon
     pairs = [(x, y) for x, references in zip(dataset.sources, dataset.references, strict=True) for y in references]
     drawn = [pairs[row] for row in np.random.default_rng(seed).permutation(len(pairs))[:BESIDE_SAMPLE]]
     shapes = pair_shapes([x for x, _ in drawn], [y for _, y in drawn])
-    return BesideContents(dataset.name, len(pairs), group_counts(shapes, groups), strategy_map(shapes, points=0, seed=seed))
+    return BesideContents(dataset.name, len(pairs), group_counts(shapes, groups), strategy_map(shapes))
 
 
 def _student(number: int, folder: FolderStage | StageStore) -> StudentContents:

@@ -61,7 +61,7 @@ def rounds_of(tables: Mapping[int, pa.Table], *, seed: int = 0) -> tuple[RoundQu
                 pc.mean(table["entailment"]).as_py(),
                 float(shapes.compression.mean()),
                 float(shapes.rouge_l.mean()),
-                abs(strategy_map(shapes, points=0, seed=seed).spread),  # no -0.0
+                strategy_map(shapes).spread,
                 diversity.get(str(number)),
             )
         )

@@ -24,7 +24,8 @@ def distinct(answers: Answers) -> tuple[Statistic, ...]:
 def distinct_ngrams(texts: Sequence[str]) -> tuple[Statistic, ...]:
     """The same of any texts; 0 where there is no n-gram."""
     return tuple(
-        Statistic(f"Distinct-{order}", ngram_counts(texts, order), _distinct, digits=3, note=TOKENS, plug_in=True) for order in ORDERS
+        Statistic(f"Distinct-{order}", ngram_counts(texts, order), _distinct, digits=3, note=TOKENS, plug_in=True, most=1.0)
+        for order in ORDERS
     )
 
 
