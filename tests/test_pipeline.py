@@ -7,6 +7,7 @@ import json
 import runpy
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -18,7 +19,8 @@ from impdistill import Run, distill, plan
 from impdistill.errors import DamagedShardError, MismatchError, RecipeError, RunError, StorageError
 from impdistill.exporting import export_run
 from impdistill.recipe import Recipe
-from impdistill.run import StageStore
+from impdistill.run import StageProgress, StageStore
+from impdistill.tasks import tasks_of
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -249,3 +251,32 @@ def test_a_run_that_keeps_nothing_says_so(small_recipe: Recipe, tmp_path: Path) 
     impossible = changed(small_recipe, *(f"tasks.{task}.filters.entailment.threshold=1.0" for task in small_recipe.tasks))
     with pytest.raises(RunError, match="no pair passed the filters"):
         distill(impossible, tmp_path / "run")
+
+
+def test_what_an_update_has_not_reached_yet_is_not_handed_out(run_copy: Path, stricter: Recipe, tmp_path: Path) -> None:
+    def stop_after_dataset(progress: StageProgress) -> None:
+        if progress.stage == "dataset.0":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        distill(stricter, run_copy, update=True, observer=stop_after_dataset)
+    run = Run.open(run_copy)
+    assert {pair.entailment >= 0.4 for pair in run.pairs(0) if pair.task == "summary" and pair.entailment} == {True}
+    with pytest.raises(RunError, match="no student is finished yet"):
+        run.student_folder()
+    with pytest.raises(RunError, match="no student is finished yet"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_dataset_is_exported_with_the_student_trained_on_it(finished: Run, run_copy: Path, tmp_path: Path) -> None:
+    shutil.rmtree(run_copy / "stages" / "student.1")
+    written = export_run(Run.open(run_copy), tmp_path / "out")
+    exported = [file.read_bytes() for file in sorted((written["dataset"] / "data").glob("*.parquet"))]
+    assert exported == [file.read_bytes() for file in sorted((finished.dataset(0).path / "data").glob("*.parquet"))]
+
+
+def test_another_order_of_filters_is_another_filtering(small_recipe: Recipe, run_copy: Path) -> None:
+    summary, paraphrase = tasks_of(small_recipe)
+    turned = replace(summary, filters=summary.filters[::-1])
+    states = {stage.name: stage.state for stage in plan(small_recipe, run_copy, tasks=[turned, paraphrase])}
+    assert states["filter.0.news"] != "done"

@@ -118,7 +118,10 @@ def test_mistakes_are_one_line_naming_the_path(change: dict[str, object], messag
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("override", ["parallel.samples", "teachers.3.model=x", "teachers.first.model=x", "seed=[1", "paralel.samples=3"])
+@pytest.mark.parametrize(
+    "override",
+    ["parallel.samples", "teachers.3.model=x", "teachers.first.model=x", "seed=[1", "paralel.samples=3", "contexts.sentences.0.x=3"],
+)
 def test_bad_overrides(override: str) -> None:
     with pytest.raises(RecipeError):
         Recipe.load(NEWS, [override])

@@ -48,10 +48,12 @@ def export_run(run: Run, out: Path, round_: int | None = None) -> dict[str, Path
         StorageError: `out` exists and is not empty, the disk is full, or it may not be written.
     """
     # 1. what there is, before anything is written
-    parts = {"dataset": run.dataset(round_).path, "model": run.student_folder(round_).path}
+    student = run.student_folder(round_)
+    trained_on = run.dataset(int(student.stage.rpartition(".")[2]))  # a later one may be finished, and have no student yet
+    parts = {"dataset": trained_on.path, "model": student.path}
     results = read_results([run.path / RESULTS_FOLDER])
     measured = metrics_table(measured_of(results, fingerprint(str(parts["model"])))) if results["evaluations"] else ""
-    quality = quality_table(run.path / REPORT_FILE, run.recipe, int(run.dataset(round_).stage.rpartition(".")[2]))
+    quality = quality_table(run.path / REPORT_FILE, run.recipe, int(trained_on.stage.rpartition(".")[2]))
 
     # 2. copies, and their cards
     export_directories(out, parts)

@@ -154,9 +154,19 @@ class Run:
         rounds = range(self.recipe.self_distillation.rounds, -1, -1) if round_ is None else [round_]
         for number in rounds:
             name = stage_name(what, number)
-            if self.directory.current(name) is not None:
+            if self._is_up_to_date(name):
                 stage = self.directory.current_stage(name)
                 if isinstance(stage, FolderStage) and stage.is_done():
                     return self.directory.intact(stage)
         which = "no" if round_ is None else f"no round-{round_}"
         raise RunError(f"{self.path}: {which} {what} is finished yet; see `impdistill status {self.path}`, and run again to go on")
+
+    def _is_up_to_date(self, name: str) -> bool:
+        """Whether a stage's current version was made from the current versions of what it reads: an update may have got only so far."""
+        lineage = self.directory.current(name)
+        if lineage is None:
+            return False
+        inputs = {stage: self.directory.current(stage) for stage in lineage.inputs}
+        return all(
+            found is not None and found.key == lineage.inputs[stage] and self._is_up_to_date(stage) for stage, found in inputs.items()
+        )

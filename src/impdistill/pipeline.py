@@ -25,6 +25,7 @@ from impdistill.stages.sequential import sequential_step
 from impdistill.stages.step import FolderStep, Observer, Place, RowStep, Step
 from impdistill.stages.training import training_step
 from impdistill.tasks import Task, tasks_of
+from impdistill.train.finetune import choose_training_device
 
 AnyStep = TypeVar("AnyStep", RowStep, FolderStep)
 
@@ -102,6 +103,7 @@ def distill(
         ImpdistillError: see `impdistill.errors`.
     """
     chosen = _tasks(recipe, tasks)
+    choose_training_device(recipe.execution.device)
     loop(recipe, chosen, lambda step: step)  # works out every key, so a model that is not there is refused before anything is written
     run = _open_for(recipe, Path(out), update)
     with run.lock():

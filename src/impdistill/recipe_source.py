@@ -107,7 +107,10 @@ def apply(content: dict[str, Any], override: str) -> None:
 
 def _step(place: Any, key: str, override: str) -> Any:
     if isinstance(place, list):
-        return place[_index(place, key, override)]
+        item = place[_index(place, key, override)]
+        if not isinstance(item, dict | list):
+            raise RecipeError(f"--set {override}: {key} is {item!r}, which has no fields")
+        return item
     if not isinstance(place.get(key), dict | list):
         place[key] = {}
     return place[key]

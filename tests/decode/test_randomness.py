@@ -80,3 +80,11 @@ def test_numbers_are_uniform() -> None:
     assert 50 < chi_square < 160  # 99 degrees of freedom
     neighbours = torch.corrcoef(torch.stack([numbers[:, :-1].flatten(), numbers[:, 1:].flatten()]))[0, 1]
     assert abs(neighbours.item()) < 0.015
+
+
+def test_numbers_are_below_one_and_have_53_bits() -> None:
+    highest = uniforms(0, "contexts.0.news/prefix", torch.tensor([4623560280770838689]), torch.tensor([302824616]), 2860687877)
+    assert 1 - 2**-24 < float(highest) < 1
+    numbers = uniforms(0, "bits", torch.arange(1000), torch.tensor([0]), 0)
+    integers = (numbers * 2**53).to(torch.int64)
+    assert all(bool((integers >> bit & 1).any()) for bit in range(53))

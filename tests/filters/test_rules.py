@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -105,6 +108,29 @@ def test_a_rules_settings_follow_its_source() -> None:
     assert edited.settings()["source"] != PairRule("end", same_end).settings()["source"]
     assert PairRule("typed", eval("lambda x, y: True")).settings()["source"]
     assert PairRule("built in", str.startswith).settings()["function"].endswith("str.startswith")
+
+
+def at_most(words: int) -> Callable[[str, str], bool]:
+    return lambda x, y: len(y.split()) <= words
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (at_most(5), at_most(6)),
+        (eval("lambda x, y: len(y) < 5"), eval("lambda x, y: len(y) < 6")),
+        (eval("lambda x, y: y == x.lower()"), eval("lambda x, y: y == x.upper()")),
+        (lambda x, y, least=1: len(y) > least, lambda x, y, least=2: len(y) > least),
+    ],
+)
+def test_rules_that_decide_otherwise_have_other_settings(first: Callable[[str, str], bool], second: Callable[[str, str], bool]) -> None:
+    assert PairRule("own", first).settings()["source"] != PairRule("own", second).settings()["source"]
+    assert PairRule("own", first).settings() == PairRule("own", first).settings()
+
+
+def test_a_rule_whose_edits_could_not_be_told_is_refused() -> None:
+    with pytest.raises(RecipeError, match="is not a function; wrap it in one"):
+        PairRule("own", functools.partial(same_end)).settings()
 
 
 def test_settings_hold_all_that_decides() -> None:

@@ -107,3 +107,11 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, parts: dict[str, Path], monk
     with pytest.raises(StorageError, match="No space left"):
         export_directories(tmp_path / "out", parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_the_directory_one_is_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(StorageError, match="is the directory you are in"):
+        export_directories(Path(), {"dataset": tmp_path / "made"})

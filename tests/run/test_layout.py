@@ -20,9 +20,9 @@ def run(tmp_path: Path) -> RunDirectory:
 def test_a_run_is_created_once_and_opened_again(run: RunDirectory) -> None:
     assert RunDirectory.exists(run.path)
     again = RunDirectory.open(run.path)
-    assert again.recipe_text() == "seed: 7\n"
+    assert again.recipe_path.read_text(encoding="utf-8") == "seed: 7\n"
     again.write_recipe("seed: 8\n")
-    assert run.recipe_text() == "seed: 8\n"
+    assert run.recipe_path.read_text(encoding="utf-8") == "seed: 8\n"
     with pytest.raises(RunError, match="there is a run already"):
         RunDirectory.create(run.path, "")
 

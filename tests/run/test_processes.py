@@ -157,3 +157,12 @@ def test_a_second_process_is_told_who_holds_the_run_and_can_watch_it(tmp_path: P
     with run.lock():  # no stale lock
         pass
     shutil.rmtree(run.path)
+
+
+def test_workers_start_where_the_server_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = tmp_path / ("x" * 90)  # too long for a socket's address
+    far.mkdir()
+    monkeypatch.setenv("TMPDIR", str(far))
+    process = start(tmp_path / "run", workers=2, seconds_per_block=0)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, output + errors

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from impdistill.errors import RecipeError
 from impdistill.filters import Abstractiveness, Entailment, Fluency, Length, Mood, Numbers
 from impdistill.recipe import Recipe
 from impdistill.tasks import Group, Task, borders, instructions, tasks_of
@@ -62,3 +63,8 @@ def test_the_default_tasks_are_the_five_groups_of_the_paper() -> None:
     ]
     assert list(instructions(tasks)) == ["short-abstractive", "short-extractive", "long-abstractive", "long-extractive", "paraphrase"]
     assert borders(tasks)["long-extractive"] == {"compression": (0.5, 0.8), "similarity": (0.6, None)}
+
+
+def test_two_filters_of_one_name_are_refused() -> None:
+    with pytest.raises(RecipeError, match="two filters are called 'length'"):
+        Task("t", (Length(0, 0.8), Length(0, 0.5)))

@@ -80,3 +80,9 @@ def test_a_quotation_mark_whose_partner_is_elsewhere_is_dropped() -> None:
     middle = 'The guard stayed," he said.'
     assert without_lone_quote(middle) == middle
     assert refusal(middle) == "quotes"
+
+
+@pytest.mark.timeout(5)
+def test_a_long_shout_takes_no_time() -> None:
+    assert refusal("A" * 5000 + "H!") == "too-short"
+    assert refusal("A " * 5000 + "H!") == "too-long"

@@ -60,4 +60,4 @@ def uniforms(seed: int, stage: str, contexts: Tensor, samples: Tensor, positions
     key = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
     place = torch.as_tensor(positions, dtype=torch.int64, device=contexts.device)
     high, low, _, _ = philox((contexts & _LOW, (contexts >> 32) & _LOW, samples & _LOW, place & _LOW), key)
-    return ((high >> 5) * 2.0**26 + (low >> 6).double()) * 2.0**-53
+    return ((high >> 5).double() * 2.0**26 + (low >> 6).double()) * 2.0**-53

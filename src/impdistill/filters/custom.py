@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType
 from typing import Any
 
 import numpy as np
 
+from impdistill.errors import RecipeError
 from impdistill.filters.funnel import Decision
 from impdistill.filters.scores import Pairs, Scores
 
@@ -33,15 +34,31 @@ class PairRule:
     function: Callable[[str, str], bool]
 
     def settings(self) -> Mapping[str, Any]:
-        """The function by name and source: a run filters again when it was edited."""
-        try:
-            source = inspect.getsource(self.function)
-        except (OSError, TypeError):  # typed at a prompt, or not written in Python
-            source = repr(getattr(getattr(self.function, "__code__", None), "co_code", ""))
+        """The function by name and content: a run filters again when it was edited.
+
+        Raises:
+            RecipeError: the function is neither a Python function nor a built-in one, so an edit could not be told.
+        """
         named = f"{getattr(self.function, '__module__', '')}.{getattr(self.function, '__qualname__', '')}"
-        return {"name": self.name, "function": named, "source": hashlib.sha256(source.encode()).hexdigest()}
+        return {"name": self.name, "function": named, "source": hashlib.sha256(self._content().encode()).hexdigest()}
+
+    def _content(self) -> str:
+        """What decides the function's answers, but for what it looks up by name elsewhere."""
+        if isinstance(self.function, BuiltinFunctionType | MethodDescriptorType):
+            return self.function.__qualname__
+        if not isinstance(self.function, FunctionType):
+            raise RecipeError(f"filter {self.name}: {self.function!r} is not a function; wrap it in one: def rule(x, y): ...")
+        code = self.function.__code__
+        held = [cell.cell_contents for cell in self.function.__closure__ or ()]
+        return repr((_instructions(code), self.function.__defaults__, self.function.__kwdefaults__, held))
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
         yield from ()
         sentences = scores.sentences
         return np.array([bool(self.function(sentences[x], sentences[y])) for x, y in pairs], dtype=bool)
+
+
+def _instructions(code: CodeType) -> tuple[object, ...]:
+    """Bytecode, names and constants; of functions defined inside likewise, since their own repr tells where they lie in memory."""
+    constants = tuple(_instructions(each) if isinstance(each, CodeType) else each for each in code.co_consts)
+    return code.co_code, code.co_names, constants

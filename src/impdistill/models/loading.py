@@ -36,7 +36,7 @@ CONFIG_NAMES = ("config.json", "modules.json")
 TOKENIZER_PACKAGES = ("sacremoses", "sentencepiece", "tiktoken", "protobuf", "blobfile", "mistral-common", "jieba", "rjieba", "fugashi")
 """What tokenizers of transformers may ask for beyond what is installed with it."""
 
-DEVICES = "auto, cpu, cuda, cuda:N or mps"
+DEVICES = "auto, cpu, cuda or cuda:N"
 
 LFS_POINTER = b"version https://git-lfs"
 
@@ -230,24 +230,18 @@ def _without_safetensors(name: str) -> str:
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """`auto`: the first CUDA device, else Apple's, else the CPU.
+    """`auto`: the first CUDA device, else the CPU. Apple's GPUs are not offered: they lack float64, which random numbers need.
 
     Raises:
         ModelError: the device asked for is not on this machine.
     """
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ModelError(f"device {device!r} is not one torch knows; use {DEVICES}") from error
-    present = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-    }
+    present = {"cpu": 1, "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
     if chosen.type not in present:
         raise ModelError(f"device {device!r}: models do not run there; use {DEVICES}")
     if not present[chosen.type]:

@@ -69,7 +69,7 @@ class Student:
         """Load a student by folder, hub name or `starter:NAME`.
 
         Args:
-            device: auto, cpu, cuda, cuda:N or mps.
+            device: auto, cpu, cuda or cuda:N.
             dtype: auto, bfloat16 or float32.
 
         Raises:

@@ -76,6 +76,8 @@ def export_directories(out: Path, parts: Mapping[str, Path]) -> None:
     Raises `StorageError` if `out` exists and is not an empty directory, lies in what is copied, or may not be written;
     `RunError` if a folder is absent.
     """
+    if out.resolve() == Path.cwd():
+        raise StorageError(f"{out}: is the directory you are in, which would be replaced; give a new one, e.g. --out exported")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StorageError(f"{out}: exists and is not an empty directory; nothing is overwritten: choose another, or remove it")
     for source in parts.values():

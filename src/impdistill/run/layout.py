@@ -74,9 +74,6 @@ class RunDirectory:
             )
         return cls(path)
 
-    def recipe_text(self) -> str:
-        return self.recipe_path.read_text(encoding="utf-8")
-
     def write_recipe(self, text: str) -> None:
         """Puts another recipe in its place, whole or not at all. For the process that holds the lock."""
         write_durably(self.recipe_path, text.encode())

@@ -8,6 +8,7 @@ its parent, however that ends.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pickle
 import signal
@@ -119,7 +120,10 @@ def _start(open_stage: Callable[..., Any], open_arguments: tuple[Any, ...], shar
     connection, other_end = context.Pipe()
     # A server keeps the environment of the moment it started, so the worker is told today's.
     process = context.Process(target=_work, args=(other_end, dict(os.environ), open_stage, open_arguments), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except (OSError, EOFError) as error:
+        raise RunError(f"no worker process could be started ({type(error).__name__}: {error}); run again, or with one worker") from error
     other_end.close()  # so that the worker's death reads as the end of its messages
     worker = _Worker(process, connection, shard)
     _send(worker, shard)
@@ -132,6 +136,10 @@ def _context(open_stage: Callable[..., Any]) -> ForkServerContext | SpawnContext
         return multiprocessing.get_context("spawn")  # frameworks of macOS do not survive a fork even where nothing used them
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([open_stage.__module__])
+    try:
+        multiprocessing.forkserver.ensure_running()
+    except OSError:  # its socket lies in the folder for temporary files, whose path may be too long for one
+        return multiprocessing.get_context("spawn")
     return context
 
 
@@ -181,6 +189,7 @@ def _death(worker: _Worker) -> RunError:
 def _work(
     connection: Connection[Any, Any], environment: dict[str, str], open_stage: Callable[..., Any], open_arguments: tuple[Any, ...]
 ) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server may not be ours, and have been started without
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -79,6 +79,8 @@ def card_facts(
 def _models(recipe: Recipe) -> list[ModelFacts]:
     named = [(f"teacher ({teacher.domain})", teacher.model, teacher.revision) for teacher in recipe.teachers]
     named.append(("judge", recipe.judge.model, recipe.judge.revision))
+    if (cascade := recipe.judge.cascade) is not None:
+        named.append(("screen", cascade.model, cascade.revision))
     if recipe.critic.model is not None:
         named.append(("critic", recipe.critic.model, recipe.critic.revision))
     if recipe.sequential.outputs:

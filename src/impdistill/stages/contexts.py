@@ -18,7 +18,7 @@ from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.machine import use_threads
 from impdistill.stages.step import RowStep, stage_name
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SCHEMA = pa.schema(
     [

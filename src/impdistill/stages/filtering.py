@@ -83,6 +83,7 @@ def filtering_step(
     models = {"judge": (recipe.judge.model, recipe.judge.revision), **critic_model(recipe, tasks)}
     settings: dict[str, JSON] = {
         "tasks": {task.name: {rule.name: rule.settings() for rule in task.filters} for task in tasks},
+        "order": {task.name: [rule.name for rule in task.filters] for task in tasks},
         **shape_settings(recipe),
     }
     if recipe.unicode_words:  # came later: where it is off, keys stay what they were
@@ -133,11 +134,11 @@ def open_filtering(
     history = [store for place in places[sources:] if isinstance(place, tuple) for store in place]
     groups = [group.name for task in tasks for group in task.groups]
     chains: Mapping[str, Sequence[Filter]] = {task.name: task.filters for task in tasks}
+    notes: list[list[str]] = []  # of the models that are loaded
     screened = chains
     for place in places[sources:]:
         if isinstance(place, Path):
-            screened = screened_chains(chains, place, scorer_of(recipe))
-    notes: list[list[str]] = []  # of the models that are loaded
+            screened = screened_chains(chains, place, scorer_of(recipe, notes.append))
     judges: list[Judge] = []
 
     @functools.cache

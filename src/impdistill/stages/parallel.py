@@ -16,7 +16,7 @@ from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.contexts import contexts_of_block, load_teacher, nucleus, shape_settings
 from impdistill.stages.step import RowStep, input_keys, stage_name
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SCHEMA = pa.schema(
     [

@@ -20,7 +20,7 @@ from impdistill.stages.machine import use_threads
 from impdistill.stages.step import FolderStep, RowStep, input_keys, stage_name
 from impdistill.tasks import Task, instructions
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 SCHEMA = pa.schema(
     [
@@ -115,6 +115,8 @@ def open_rewriting(
         written = [output for group in groups for output in outputs[group]]
         tokens = student.tokenizer(written, add_special_tokens=False).input_ids if written else []
         counts |= {"sources": len(rows), "outputs": len(rows) * len(groups), "tokens": sum(map(len, tokens))}
-        return BlockResult({"rewrites": pa.table(columns, schema=SCHEMA)}, counts, taken(student.notes))
+        return BlockResult(
+            {"rewrites": pa.table(columns, schema=SCHEMA)}, counts, (*taken(student.notes), *(taken(critic.notes) if critic else ()))
+        )
 
     return compute

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +126,8 @@ def judged_questions(
     return texts, np.array(questions, dtype=np.int64).reshape(-1, 2)
 
 
-def scorer_of(recipe: Recipe) -> Scorer:
-    """The cascade's small model, loaded when it is first asked."""
+def scorer_of(recipe: Recipe, noted: Callable[[list[str]], None] = lambda notes: None) -> Scorer:
+    """The cascade's small model, loaded when it is first asked; `noted` then gets the list of its notes, to which later ones are added."""
     cascade = recipe.judge.cascade
     loaded: list[Scorer] = []
 
@@ -136,21 +136,24 @@ def scorer_of(recipe: Recipe) -> Scorer:
             return np.empty(0, dtype=np.float32)
         if not loaded:
             assert cascade is not None
-            loaded.append(_load(recipe, cascade))
+            scorer, notes = _load(recipe, cascade)
+            loaded.append(scorer)
+            noted(notes)
         return loaded[0](texts, pairs)
 
     return score
 
 
-def _load(recipe: Recipe, cascade: CascadeRecipe) -> Scorer:
+def _load(recipe: Recipe, cascade: CascadeRecipe) -> tuple[Scorer, list[str]]:
     use_threads(recipe.execution)
     device = recipe.execution.device
     if cascade.kind == "embedder":
-        return Embedder.load(cascade.model, revision=cascade.revision, device=device).cosines
+        return Embedder.load(cascade.model, revision=cascade.revision, device=device).cosines, []
     numerics = recipe.numerics
-    return Judge.load(
+    screen = Judge.load(
         cascade.model, revision=cascade.revision, device=device, dtype=numerics.dtype, max_batch_tokens=numerics.max_batch_tokens
-    ).entailment
+    )
+    return screen.entailment, screen.notes
 
 
 def screened_chains(chains: Mapping[str, Sequence[Filter]], folder: Path, scorer: Scorer) -> dict[str, tuple[Filter, ...]]:

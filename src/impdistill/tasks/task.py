@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from impdistill.errors import RecipeError
 from impdistill.filters.funnel import Filter
 
 
@@ -49,13 +50,18 @@ class Task:
     Attributes:
         name: e.g. "summary".
         filters: the chain, in the order in which drops are counted. Cheap filters first; a diversity filter, which looks at what
-            the others kept, last.
+            the others kept, last. Each has a name of its own.
         groups: must not overlap; a kept pair outside all of them is counted and left out of the dataset.
     """
 
     name: str
     filters: tuple[Filter, ...]
     groups: tuple[Group, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        names = [rule.name for rule in self.filters]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise RecipeError(f"task {self.name}: two filters are called {twice!r}, and drops are counted by name; rename one")
 
     def group_of(self, compression: NDArray[np.float64], similarity: NDArray[np.float64]) -> NDArray[np.int64]:
         """Index into `groups` of each of n pairs, (n,); -1 where a pair is in none."""

@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from impdistill import __version__
-from impdistill.errors import RecipeError, RunError
+from impdistill.errors import ModelError, RecipeError, RunError
 from impdistill.models.generative import choose_attention, load_generative, most_positions, quiet_transformers
 from impdistill.models.loading import STARTER, choose_device, choose_dtype, fingerprint, resolve
 from impdistill.models.pair_batch import PairCollator
@@ -99,7 +99,7 @@ def finetune(
         work: folder of the checkpoints; what lies there from a killed call with the same arguments is gone on from.
         groups: name -> instruction, of every group in the pairs.
         borders: name -> what outputs of a group should be, kept with the student for measuring its control; None: not known.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu or cuda.
         on_progress: called after every step.
 
     Raises:
@@ -110,7 +110,7 @@ def finetune(
     """
     _check(train, validation, groups, out)
     # 1. The base, and how its student is spoken to
-    place = choose_device(device)
+    place = choose_training_device(device)
     dtype = choose_dtype(training.dtype, place)
     model, tokenizer, kind = load_generative(base, revision=revision, dtype=torch.float32)
     choose_attention(model, place, dtype)
@@ -163,6 +163,18 @@ def finetune(
         best = type(model).from_pretrained(checkpoint_path(work, result.best_step), dtype=torch.float32)
     save_student(best, tokenizer, spoken, out)
     return result
+
+
+def choose_training_device(device: str) -> torch.device:
+    """As `choose_device`; of several GPUs transformers' Trainer takes the first.
+
+    Raises:
+        ModelError: the device is not on this machine, or another GPU than the first.
+    """
+    place = choose_device(device)
+    if place.type == "cuda" and place.index not in (None, 0):
+        raise ModelError(f"device {device}: training takes the first visible GPU; set CUDA_VISIBLE_DEVICES={place.index}, device cuda")
+    return place
 
 
 def _origin(base: str) -> str:

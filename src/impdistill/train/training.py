@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from impdistill.errors import ModelError, RecipeError
+from impdistill.errors import RecipeError
 from impdistill.models.pair_batch import IGNORED, PairCollator
 from impdistill.recipe import TrainingRecipe
 from impdistill.train.checkpoints import Checkpoint, checkpoint_path, seal
@@ -120,8 +120,6 @@ def _arguments(
     dtype: torch.dtype,
     evaluates: bool,
 ) -> TrainingArguments:
-    if device.type == "cuda" and device.index not in (None, 0):
-        raise ModelError(f"device {device}: training takes the first visible GPU; set CUDA_VISIBLE_DEVICES={device.index}, device cuda")
     arguments = TrainingArguments(
         output_dir=str(work),
         per_device_train_batch_size=training.batch_size,
