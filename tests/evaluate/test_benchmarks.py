@@ -7,7 +7,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from impdistill.errors import BenchmarkError
-from impdistill.evaluate.benchmarks import read_benchmark, read_parallel
+from impdistill.evaluate.benchmarks import benchmark_of, read_benchmark, read_parallel, told_apart
 from impdistill.evaluate.fields import Fields
 
 
@@ -80,6 +80,54 @@ def test_several_columns_of_references(tmp_path: Path) -> None:
     found = read_benchmark(path)
     assert found.references == (("y", "z"), ("w",))
     assert found.skipped == {"blank reference, others kept": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "fields", "references"),
+    [
+        (["source", "output", "reference"], "", ("c",)),
+        (["source", "output", "reference_1", "reference_2"], "", ("c", "d")),
+        (["source", "references", "ref_1", "reference"], "", ("c",)),
+        (["source", "summary", "reference", "reference_2"], "", ("c", "d")),
+        (["summary", "text"], "source=summary", None),
+        (["summary", "text"], "references=text", None),
+        (["summary", "text", "headline"], "source=summary", ("c",)),
+    ],
+)
+def test_an_output_or_the_source_is_no_reference(tmp_path: Path, names: list[str], fields: str, references: tuple[str] | None) -> None:
+    row = dict(zip(names, "abcd", strict=False))
+    for name, content in (("a.jsonl", objects(row)), ("a.tsv", "\t".join(row) + "\n" + "\t".join(row.values()) + "\n")):
+        path = write(tmp_path, name, content)
+        told = Fields.of(fields) if fields else Fields()
+        if references is None:
+            with pytest.raises(BenchmarkError, match="for the (references|source)"):
+                read_benchmark(path, told)
+        else:
+            assert read_benchmark(path, told).references == (references,)
+    with pytest.raises(BenchmarkError, match="cannot be its own reference"):
+        Fields.of("source=text,references=Text")
+
+
+def test_question_pairs_in_any_form(tmp_path: Path) -> None:
+    row = {"question1": "a b", "question2": "a b c d", "is_duplicate": 1}
+    path = write(tmp_path, "q.jsonl", objects(row, {**row, "is_duplicate": 0}, {**row, "question2": "a c"}))
+    found = read_benchmark(f"qqp-summary:{path}")
+    assert (found.name, found.sources, found.references) == ("qqp-summary q", ("a b c d",), (("a b",),))
+    assert found.skipped == {"labelled 0 (not a pair)": 1, "not a qqp-summary pair, by length": 1}
+    folder = tmp_path / "set"
+    folder.mkdir()
+    Dataset.from_dict({name: [value] for name, value in row.items()}).to_parquet(folder / "test.parquet")
+    found = read_benchmark(f"qqp-summary:hub:{folder}@test")
+    assert (found.name, found.sources, found.origin) == ("qqp-summary set test", ("a b c d",), f"qqp-summary:hub:{folder}@test")
+    path = write(tmp_path, "r.jsonl", objects({"source": "a b c d", "references": ["a", "b"]}))
+    with pytest.raises(BenchmarkError, match="2 references for 'a b c d'; of question pairs every one has two questions"):
+        read_benchmark(f"qqp-summary:{path}")
+
+
+def test_benchmarks_of_one_name_are_called_by_their_origin() -> None:
+    one, other, third = (benchmark_of(name, origin, [("x", ["y"])]) for name, origin in (("t", "a/t"), ("t", "b/t"), ("D0", "c")))
+    assert [found.name for found in told_apart([one, other, third], {"D0"})] == ["a/t", "b/t", "c"]
+    assert told_apart([one, one, third]) == [one, one, third]
 
 
 def test_fields_of_any_name(tmp_path: Path) -> None:
@@ -231,6 +279,7 @@ def test_datasets_folder(tmp_path: Path) -> None:
     DatasetDict({"test": Dataset.from_dict({"x": ["a b", ""], "y": ["a", "b"]})})["test"].to_parquet(folder / "test.parquet")
     found = read_benchmark(f"hub:{folder}@test")
     assert (found.name, found.sources, found.skipped) == ("my-set test", ("a b",), {"no source": 1})
+    assert read_benchmark(f"hub:{folder}:default@test").name == "my-set default test"
     with pytest.raises(BenchmarkError, match="cannot be loaded"):
         read_benchmark(f"hub:{folder}@validation")
     with pytest.raises(BenchmarkError, match="NAME@SPLIT"):

@@ -122,6 +122,14 @@ def test_quality_finds_the_leak(contents: RunContents) -> None:
     assert {one.name for one in contents.quality.diversity} == {"x", "y", "leaked, sources"}
 
 
+def test_benchmarks_of_one_name_are_both_looked_for(tmp_path: Path) -> None:
+    one, other = (benchmark_of("test", f"{folder}/test.jsonl", [(PAIRS[0][0], [text])]) for folder, text in (("a", "x"), ("b", "z")))
+    quality = contents_of(made_run(tmp_path / "run", PAIRS, rounds=0), [one, other]).quality
+    assert quality is not None
+    assert [leak.benchmark for leak in quality.leaks] == ["a/test.jsonl", "b/test.jsonl"]
+    assert {found.name for found in quality.diversity} == {"x", "y", "a/test.jsonl, sources", "b/test.jsonl, sources"}
+
+
 def test_flagged_rows_are_named_by_split() -> None:
     xs = [
         "The hall was full on Monday.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,21 @@ def test_one_name_for_two_students_stays_two_rows(tmp_path: Path) -> None:
     assert len(table.rows) == 2
     with pytest.raises(BenchmarkError, match="not what `impdistill evaluate` writes"):
         result_tables([{"system": "student"}])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{}],
+        ["text"],
+        [{"system": "s", "benchmark": "b", "sources": 0, "accuracy": {"value": 1, "low": None, "high": None}, "groups": [], "gaps": []}],
+        [{"system": "s", "benchmark": "b", "sources": 1, "accuracy": 7, "groups": [], "gaps": []}],
+    ],
+)
+def test_control_of_another_shape(tmp_path: Path, content: object) -> None:
+    (tmp_path / "control.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"control\.json: not what `impdistill evaluate` writes"):
+        measured_in(tmp_path, [])
 
 
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from impdistill.errors import BenchmarkError, ModelError
 from impdistill.evaluate import Benchmark, Rewriter, Rewriting, System, baseline, benchmark_of, read_benchmark
+from impdistill.evaluate.benchmarks import told_apart
 from impdistill.evaluate.fields import BY_NAME, Fields
 from impdistill.evaluate.prompting import Prompt, PromptedModel, Prompting, output_label
 from impdistill.evaluate.systems import Human
@@ -192,7 +193,7 @@ def _same(text: str) -> str:
 
 
 def read_benchmarks(specs: Sequence[str], most_items: int | None, fields: Fields = BY_NAME) -> list[Benchmark]:
-    """The benchmarks; of each at most `most_items` items from its start, the rest counted as left out.
+    """The benchmarks, by names that tell them apart; of each at most `most_items` items from its start, the rest counted as left out.
 
     Raises:
         BenchmarkError: as `read_benchmark`.
@@ -204,7 +205,7 @@ def read_benchmarks(specs: Sequence[str], most_items: int | None, fields: Fields
             keep = [index < most_items for index in range(len(benchmark))]
             benchmark = _selected(benchmark, keep, f"after the first {most_items}")
         benchmarks.append(benchmark)
-    return benchmarks
+    return told_apart(benchmarks)
 
 
 def readable(benchmark: Benchmark, readers: Sequence[Reader]) -> Benchmark:

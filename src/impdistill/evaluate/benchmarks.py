@@ -10,7 +10,7 @@ error naming the line.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -52,22 +52,45 @@ def read_benchmark(spec: str, fields: Fields = BY_NAME) -> Benchmark:
     """Read a benchmark. Of several fields that could be the source, the first in `fields.SOURCE_FIELDS` counts.
 
     Args:
-        spec: a path (.jsonl or .json: JSON lines; anything else: tab-separated), `qqp-summary:PATH` or `qqp-paraphrase:PATH`
-            for question pairs (question_pairs.py), `parallel:SOURCES,REFERENCES,...` for text files aligned by line (* in a
-            file's name stands for anything), or `hub:NAME[:CONFIG]@SPLIT` for a dataset of the hub or a local dataset folder.
+        spec: a path (.jsonl or .json: JSON lines; anything else: tab-separated), `parallel:SOURCES,REFERENCES,...` for text files
+            aligned by line (* in a file's name stands for anything), or `hub:NAME[:CONFIG]@SPLIT` for a dataset of the hub or a
+            local dataset folder; any of them after `qqp-summary:` or `qqp-paraphrase:` for question pairs (question_pairs.py).
         fields: of what has fields.
 
     Raises:
         BenchmarkError: it cannot be read, or holds no item.
     """
-    if spec.startswith(HUB):
-        return _read_hub(spec, fields)
-    if spec.startswith(PARALLEL):
-        paths = [path for part in spec.removeprefix(PARALLEL).split(",") for path in _matching(Path(part))]
-        return replace(read_parallel(paths[0], paths[1:]), origin=spec)
     kind, separator, rest = spec.partition(":")
     if separator and kind in KINDS:
-        return _read_question_pairs(kind, Path(rest), fields)
+        return _question_pairs(kind, _records(rest, fields))
+    found = _records(spec, fields)
+    return benchmark_of(found.name, found.origin, found.items, found.skipped)
+
+
+def told_apart(benchmarks: Sequence[Benchmark], taken: Collection[str] = ()) -> list[Benchmark]:
+    """The same, in order; those that share a name but not their origin are called by their origin, as are those whose name is taken."""
+    origins: dict[str, set[str]] = {}
+    for one in benchmarks:
+        origins.setdefault(one.name, set()).add(one.origin)
+    return [replace(one, name=one.origin) if len(origins[one.name]) > 1 or one.name in taken else one for one in benchmarks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """What was read: an item for each record, None for one that is counted in `skipped`."""
+
+    name: str
+    origin: str
+    items: Sequence[Item | None]
+    skipped: Counter[str]
+
+
+def _records(spec: str, fields: Fields) -> _Records:
+    if spec.startswith(HUB):
+        return _hub_records(spec, fields)
+    if spec.startswith(PARALLEL):
+        paths = [path for part in spec.removeprefix(PARALLEL).split(",") for path in _matching(Path(part))]
+        return _Records(paths[0].name, spec, _parallel_items(paths[0], paths[1:]), Counter())
     path = Path(spec)
     if path.is_dir():
         raise BenchmarkError(f"{spec}: a folder; write {HUB}{spec}@SPLIT to read it as a dataset")
@@ -76,7 +99,7 @@ def read_benchmark(spec: str, fields: Fields = BY_NAME) -> Benchmark:
         items = items_of_objects(read_json_lines(path), str(path), skipped, fields)
     else:
         items = items_of_cells(read_tab_separated(path), str(path), skipped, fields)
-    return benchmark_of(path.name.removesuffix(path.suffix), str(path), items, skipped)
+    return _Records(path.name.removesuffix(path.suffix), str(path), items, skipped)
 
 
 def _matching(path: Path) -> list[Path]:
@@ -90,15 +113,19 @@ def read_parallel(source_path: str | Path, reference_paths: Sequence[str | Path]
     Raises:
         BenchmarkError: a file cannot be read, or the numbers of lines differ.
     """
-    sources = read_lines(Path(source_path))
+    items = _parallel_items(Path(source_path), reference_paths)
+    return benchmark_of(name or Path(source_path).name, str(source_path), items)
+
+
+def _parallel_items(source_path: Path, reference_paths: Sequence[str | Path]) -> list[Item]:
+    sources = read_lines(source_path)
     columns = [read_lines(Path(path)) for path in reference_paths]
     if not columns:
         raise BenchmarkError(f"{source_path}: no file of references was given; write {PARALLEL}SOURCES,REFERENCES,...")
     for path, column in zip(reference_paths, columns, strict=True):
         if len(column) != len(sources):
             raise BenchmarkError(f"{path}: {len(column)} lines, where {source_path} has {len(sources)}; they must align")
-    items = zip(sources, zip(*columns, strict=True), strict=True)
-    return benchmark_of(name or Path(source_path).name, str(source_path), items, Counter())
+    return list(zip(sources, zip(*columns, strict=True), strict=True))
 
 
 def benchmark_of(name: str, origin: str, items: Iterable[Item | None], skipped: Mapping[str, int] | None = None) -> Benchmark:
@@ -136,18 +163,25 @@ def benchmark_of(name: str, origin: str, items: Iterable[Item | None], skipped: 
     return Benchmark(name, origin, tuple(sources), tuple(references), dict(counts), aligned)
 
 
-def _read_question_pairs(kind: str, path: Path, fields: Fields) -> Benchmark:
-    skipped: Counter[str] = Counter()
+def _question_pairs(kind: str, found: _Records) -> Benchmark:
     items: list[Item | None] = []
-    for item in items_of_cells(read_tab_separated(path), str(path), skipped, fields):
-        chosen = [] if item is None else oriented([(item[0], item[1][0])], kind)
+    skipped = Counter(found.skipped)
+    for item in found.items:
+        if item is None or not item[1]:
+            items.append(item)  # counted already, or to be counted as one without a reference
+            continue
+        if len(item[1]) > 1:
+            raise BenchmarkError(
+                f"{kind}:{found.origin}: {len(item[1])} references for {item[0]!r:.60}; of question pairs every one has two questions, "
+                "e.g. question1 and question2 (--fields source=NAME,references=NAME)"
+            )
+        chosen = oriented([(item[0], item[1][0])], kind)
         items.append((chosen[0][0], [chosen[0][1]]) if chosen else None)
-        skipped[f"not a {kind} pair, by length"] += item is not None and not chosen
-    name = f"{kind} {path.name.removesuffix(path.suffix)}"
-    return benchmark_of(name, f"{kind}:{path}", items, skipped)
+        skipped[f"not a {kind} pair, by length"] += not chosen
+    return benchmark_of(f"{kind} {found.name}", f"{kind}:{found.origin}", items, skipped)
 
 
-def _read_hub(spec: str, fields: Fields) -> Benchmark:
+def _hub_records(spec: str, fields: Fields) -> _Records:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
@@ -163,4 +197,5 @@ def _read_hub(spec: str, fields: Fields) -> Benchmark:
         raise BenchmarkError(f"{spec}: cannot be loaded ({type(error).__name__}: {reason}){hint}") from error
     skipped: Counter[str] = Counter()
     items = items_of_objects((Line(number, row) for number, row in enumerate(rows, start=1)), spec, skipped, fields)
-    return benchmark_of(f"{name.rstrip('/').rpartition('/')[2]} {split}", spec, items, skipped)
+    called = [name.rstrip("/").rpartition("/")[2], *([config] if config else []), split]
+    return _Records(" ".join(called), spec, items, skipped)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -27,6 +27,8 @@ REFERENCE_FIELDS = (
     "ref", "refs", "paraphrase", "paraphrases", "highlights", "abstract",
     "sentence_2", "sentence_b", "sent2", "text2", "text_2", "text_b", "phrase2",
 )  # fmt: skip
+NUMBERED = ("reference", "ref", "target")
+"""What may stand before a number, where references have a field each: reference_1, reference_2, ..."""
 LABEL_FIELDS = ("label", "is_duplicate", "quality", "is_paraphrase", "gold_label", "class")
 """Usual names, lower-cased, with _ for spaces and hyphens."""
 
@@ -63,6 +65,8 @@ class Fields:
             said[role].append(name)
         if len(said["source"]) > 1 or len(said["label"]) > 1:
             raise BenchmarkError(f"fields {text!r}: one source and one label, please; only references may be several")
+        if set(map(_normal, said["source"])) & set(map(_normal, said["references"])):
+            raise BenchmarkError(f"fields {text!r}: the source cannot be its own reference; name two fields")
         (source, label) = (said[role][0] if said[role] else None for role in ("source", "label"))
         return cls(source, tuple(said["references"]), label)
 
@@ -85,19 +89,20 @@ def items_of_objects(lines: Iterable[Line], origin: str, skipped: Counter[str], 
     for line in lines:
         where = f"{origin}:{line.number}"
         named = {_normal(str(key)): value for key, value in line.held.items()}
-        source = _field(named, SOURCE_FIELDS, "source", where, fields.source)
+        source_name = _source_among(named, fields)
+        source = _field(named, "source", where, fields.source or source_name)
         if not isinstance(source, str):
             raise BenchmarkError(f"{where}: the source is {type(source).__name__}; a string is needed")
         several: list[str] = []
-        for name in fields.references or _numbered_references(named) or (None,):
-            held = _field(named, REFERENCE_FIELDS, "references", where, name)
+        for name in fields.references or _references_among(named, source_name) or (None,):
+            held = _field(named, "references", where, name)
             texts = [held] if isinstance(held, str) else held
             if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
                 raise BenchmarkError(f"{where}: the references must be a string or a list of strings")
             several += texts
         label = next((named[name] for name in LABEL_FIELDS if name in named), 1)
         if fields.label is not None:
-            label = _field(named, (), "label", where, fields.label) if fields.label else 1
+            label = _field(named, "label", where, fields.label) if fields.label else 1
         items.append((source, several) if _is_positive(label, where) else None)
         skipped["labelled 0 (not a pair)"] += items[-1] is None
     return items
@@ -107,15 +112,33 @@ def _normal(name: str) -> str:
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-def _numbered_references(named: Iterable[str]) -> list[str]:
-    """reference_1, reference_2, ... where no field bears the name of all."""
-    return [] if any(name in REFERENCE_FIELDS for name in named) else [name for name in named if _names_reference(name)]
+def _source_among(names: Collection[str], fields: Fields) -> str | None:
+    """The name of the source: the one that was chosen, or the first usual one that was not chosen for a reference."""
+    if fields.source is not None:
+        return _normal(fields.source)
+    taken = set(map(_normal, fields.references))
+    return next((name for name in SOURCE_FIELDS if name in names and name not in taken), None)
 
 
-def _field(named: Mapping[str, Any], usual: Sequence[str], role: str, where: str, chosen: str | None) -> Any:
-    for name in usual if chosen is None else (_normal(chosen),):
-        if name in named:
-            return named[name]
+def _references_among(names: Collection[str], source: str | None) -> list[str]:
+    """The names of the references: reference_1, reference_2, ... where there are any, else the first usual one; never the source's.
+
+    A record that holds a system's output beside its references has several usual names, and only one of them is meant.
+    """
+    others = [name for name in dict.fromkeys(names) if name != source]
+    numbered = {_stem(name) for name in others if _stem(name) in NUMBERED and name[-1].isdecimal()}
+    if numbered:
+        return [name for name in others if _stem(name) in numbered]
+    return [name for name in REFERENCE_FIELDS if name in others][:1]
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789_")
+
+
+def _field(named: Mapping[str, Any], role: str, where: str, chosen: str | None) -> Any:
+    if chosen is not None and _normal(chosen) in named:
+        return named[_normal(chosen)]
     wanted = f"for the {role}" if chosen is None else repr(chosen)
     found = ", ".join(sorted(named)) or "none"
     raise BenchmarkError(f"{where}: no field {wanted}; found {found}; name it {role!r}, or say --fields {role}=NAME")
@@ -160,9 +183,10 @@ def _columns(rows: Sequence[Line], where: str, fields: Fields) -> _Columns:
         if unknown:
             raise BenchmarkError(f"{where}: no column {unknown[0]!r}; the first line is {', '.join(rows[0].held)}")
         label = first.index(_normal(fields.label)) if fields.label else label
-    source = _place(first, SOURCE_FIELDS if fields.source is None else (_normal(fields.source),))
-    chosen = [first.index(_normal(name)) for name in fields.references]
-    references = chosen or [column for column, name in enumerate(first) if _names_reference(name)]
+    source_name = _source_among(first, fields)
+    source = None if source_name is None else first.index(source_name)
+    names = list(map(_normal, fields.references)) or _references_among(first, source_name)
+    references = [column for name in names for column, found in enumerate(first) if found == name]
     if source is not None and references:
         return _Columns(source, tuple(references), label, header=True)
     labelled = len(first) > 2 and first[0] in ("0", "1")
@@ -204,7 +228,7 @@ def _place(header: Sequence[str], wanted: Sequence[str]) -> int | None:
 
 
 def _names_reference(name: str) -> bool:
-    return name in REFERENCE_FIELDS or name.rstrip("0123456789_") in ("reference", "ref", "target")
+    return name in REFERENCE_FIELDS or _stem(name) in NUMBERED
 
 
 def _is_positive(label: object, where: str) -> bool:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from impdistill.evaluate import Benchmark, PairShapes, group_counts, pair_shapes, process_yields, strategy_map
+from impdistill.evaluate.benchmarks import told_apart
 from impdistill.evaluate.dataset import ProcessYield, StrategyMap
 from impdistill.filters import Cutoff
 from impdistill.outcome import Run
@@ -153,10 +154,12 @@ def contents_of(run: Run, benchmarks: Sequence[Benchmark] = (), beside: Sequence
     """
     recipe = run.recipe
     stages = run.status()
+    wanted = range(recipe.self_distillation.rounds + 1)
+    apart = told_apart([*benchmarks, *beside], {f"D{number}" for number in wanted})  # these are our own datasets
+    benchmarks, beside = apart[: len(benchmarks)], apart[len(benchmarks) :]
     # 1. rounds and students
     folders = {stage.stage: run.directory.current_stage(stage.stage) for stage in stages}
     done = {stage.stage for stage in stages if stage.done_blocks >= stage.total_blocks}
-    wanted = range(recipe.self_distillation.rounds + 1)
     tables = {number: _table(run.dataset(number)) for number in wanted if f"dataset.{number}" in done}
     chains = {task.name: _links(task, screened=recipe.judge.cascade is not None) for task in tasks_of(recipe)}
     rounds = [_round(run, number, tables.get(number), chains, seed) for number in wanted if run.filters(number) or number in tables]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,44 @@ def measured_in(own: Path, given: Sequence[str | Path]) -> dict[str, list[dict[s
         if not any((folder / name).is_file() for name in FILES):
             raise BenchmarkError(f"{folder}: neither {' nor '.join(FILES)} is there; give a folder that `impdistill evaluate --out` wrote")
     different = {Path(folder).resolve(): folder for folder in (own, *given)}
-    return read_results(list(different.values()))
+    found = read_results(list(different.values()))
+    try:
+        for record in found["control"]:
+            _check_control(record)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise BenchmarkError(f"control.json: not what `impdistill evaluate` writes ({error!r}); run it again into that folder") from error
+    return found
+
+
+def _check_control(record: Mapping[str, Any]) -> None:
+    """Raises where a page would look for what is not there."""
+    _need(record, ("system", "benchmark"))
+    judged = record.get("faithful_accuracy") is not None
+    shares = ("accuracy", "faithful_accuracy") if judged else ("accuracy",)
+    for name in shares:
+        _check_estimate(record[name])
+    if not record["groups"]:
+        raise IndexError("groups")
+    for group in record["groups"]:
+        _need(group, ("group",))
+        for name in (*shares, "compression", "rouge_l"):
+            _check_estimate(group[name])
+        math.fsum(count / record["sources"] for count in group["got"].values())
+    for gap in record["gaps"]:
+        _need(gap, ("measure", "high", "low"))
+        _check_estimate(gap["high_value"])
+        _check_estimate(gap["low_value"])
+        _check_estimate({**gap["difference"], "value": gap["difference"]["difference"]})
+
+
+def _check_estimate(one: Mapping[str, Any]) -> None:
+    math.fsum([one["value"], *(one[name] for name in ("low", "high") if one[name] is not None)])
+
+
+def _need(record: Mapping[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        if not isinstance(record[name], str):
+            raise TypeError(name)
 
 
 def result_tables(evaluations: Sequence[Mapping[str, Any]]) -> tuple[ResultTable, ...]:
