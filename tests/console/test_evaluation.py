@@ -234,4 +234,4 @@ def test_report_beside_a_dataset(benchmark: Path, tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", PAIRS, rounds=0)
     call("report", str(run.path), "--out", str(tmp_path / "report"), "--no-figures", "--beside", str(benchmark))
     content = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert f"Strategies of {benchmark.stem}" in content and f"<td>{benchmark.stem}, x</td>" in content
+    assert f"Strategies of {benchmark.stem}" in content and f"<td>{benchmark.stem}, x *</td>" in content

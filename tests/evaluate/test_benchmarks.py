@@ -100,7 +100,7 @@ def test_an_output_or_the_source_is_no_reference(tmp_path: Path, names: list[str
         path = write(tmp_path, name, content)
         told = Fields.of(fields) if fields else Fields()
         if references is None:
-            with pytest.raises(BenchmarkError, match="for the (references|source)"):
+            with pytest.raises(BenchmarkError, match=r"for the (references|source)"):
                 read_benchmark(path, told)
         else:
             assert read_benchmark(path, told).references == (references,)

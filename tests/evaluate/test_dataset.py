@@ -55,6 +55,19 @@ def test_diversity_compares_equal_numbers_of_tokens() -> None:
         lexical_diversity({"varied": varied, "empty": [""]})
 
 
+def test_a_small_guest_does_not_cut_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [f"w{number} w{number + 1} w{number + 2}" for number in range(400)]
+    sets = {"own": own, "guest": own[:100], "large": own[:300]}
+    monkeypatch.setattr("impdistill.evaluate.dataset.GUEST_TOKENS", 500)
+    found = {one.name: one for one in lexical_diversity(sets, guests=("guest", "large"), resamples=20)}
+    assert {name: (one.texts, one.tokens, one.small) for name, one in found.items()} == {
+        "own": (300, 900, False),
+        "guest": (100, 300, True),
+        "large": (300, 900, False),
+    }
+    assert {one.tokens for one in lexical_diversity(sets, resamples=20)} == {300}
+
+
 def test_published_diversity_of_turk(shared: Path) -> None:
     turk = read_benchmark(str(shared / "benchmarks/turkcorpus_tune_truecased.jsonl"))
     (found,) = lexical_diversity({"Turk": turk.sources}, resamples=20)

@@ -196,9 +196,10 @@ def test_a_dataset_beside(contents: RunContents, tmp_path: Path) -> None:
     assert beside.pairs == 40 and sum(beside.groups.values()) == 40 and beside.groups["no group"] == 20  # those that copy
     assert sum(map(sum, beside.strategy.counts)) == 40
     assert found.quality is not None
+    small = {one.name: one.small for one in found.quality.diversity}
+    assert small == {"x": False, "y": False, "other, x": True, "other, y": True}
     tokens = {one.name: one.tokens for one in found.quality.diversity}
-    assert set(tokens) == {"x", "y", "other, x", "other, y"}
-    assert max(tokens.values()) - min(tokens.values()) < 30  # equal but for the last text
+    assert abs(tokens["x"] - tokens["y"]) < 30 < tokens["y"] - tokens["other, y"]  # equal but for the last text
     charts = charts_of(found, [], "a")
     assert [chart.title for chart in charts["strategy"]] == ["Strategies of D0", "Strategies of other"]
     assert len({chart.name for chart in charts["strategy"]}) == 2
@@ -207,6 +208,19 @@ def test_a_dataset_beside(contents: RunContents, tmp_path: Path) -> None:
     assert {row["dataset"] for row in shares} == {"D0", "other"}
     assert [row["share"] for row in shares if row["group"] == "no group"] == [0, 0.5]
     assert contents.beside == ()
+
+
+def test_charts_of_samples_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impdistill.report.contents.WORDS_SAMPLE", 7)
+    monkeypatch.setattr("impdistill.report.contents.BESIDE_SAMPLE", 5)
+    other = benchmark_of("other", "here", [("A cat sat on the old mat of the house.", ["A cat sat."])] * 20)
+    charts = charts_of(contents_of(made_run(tmp_path / "run", PAIRS, rounds=0), beside=[other]), [], "a")
+    captions = {chart.title: chart.caption for section in charts.values() for chart in section}
+    assert captions["words of x"] == "D0: of a sample of 7 pairs."
+    assert captions["compression"] == ""
+    assert captions["Strategies of other"].startswith("A sample of 5 of 20 pairs; spread 0.00 bits")
+    assert captions["Group balance"].endswith("other: of a sample of 5 of 20 pairs.")
+    assert not captions["Strategies of D0"].startswith("A sample")
 
 
 def test_tokens_that_an_earlier_version_did_not_count_are_named(tmp_path: Path) -> None:

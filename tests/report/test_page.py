@@ -132,6 +132,16 @@ def test_values_are_kept_as_json(page: Path) -> None:
     assert f'<td class="n">{share:.1f}<small>' in page.read_text(encoding="utf-8")
 
 
+def test_the_page_says_how_many_texts_figures_rest_on(page: Path) -> None:
+    (run,) = json.loads((page.parent / "report.json").read_bytes())
+    content = page.read_text(encoding="utf-8")
+    for one in run["quality"]["diversity"]:
+        assert f'<td>{one["name"]}</td><td class="n">{one["texts"]:,}</td><td class="n">{one["tokens"]:,}</td>' in content
+    of_round = run["by_round"][0]
+    sample = "a sample of " if of_round["diversity"]["texts"] < of_round["pairs"] else ""
+    assert f'y that both rest on</td><td class="n">{sample}{of_round["diversity"]["texts"]:,}</td>' in content
+
+
 def test_flagged_rows_lie_beside_the_page(page: Path, run: Run) -> None:
     assert "<code>flagged.csv</code>" in page.read_text(encoding="utf-8")
     lines = list(csv.DictReader((page.parent / "flagged.csv").read_text(encoding="utf-8").splitlines()))

@@ -5,7 +5,7 @@ Jung et al. 2023: tables 4, 7 and 9, figures 4 and 5. Reads pairs and counts; kn
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,9 @@ from impdistill.tasks import Group
 
 MAX_COMPRESSION = 1.5
 """Right edge of a strategy map; longer outputs are counted beside it."""
+
+GUEST_TOKENS = 10_000
+"""A guest among sets compared does not shrink the samples of the others below this many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class LexicalDiversity:
         all_texts: of the whole set.
         entropy: of 1-, 2- and 3-grams, bits.
         msttr: 0-1, windows of 100 tokens; None where the sample fills none.
+        small: a guest that is measured whole, at fewer tokens than the other sets: its entropies are lower for that alone.
     """
 
     name: str
@@ -60,6 +64,7 @@ class LexicalDiversity:
     all_texts: int
     entropy: tuple[Estimate, Estimate, Estimate]
     msttr: Estimate | None
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +117,18 @@ def strategy_map(shapes: PairShapes, *, bins: int = 30) -> StrategyMap:
 
 
 def lexical_diversity(
-    sets: Mapping[str, Sequence[str]], *, max_tokens: int = 1_000_000, seed: int = 0, resamples: int = 200
+    sets: Mapping[str, Sequence[str]],
+    *,
+    guests: Collection[str] = (),
+    max_tokens: int = 1_000_000,
+    seed: int = 0,
+    resamples: int = 200,
 ) -> tuple[LexicalDiversity, ...]:
     """Entropies and MSTTR of sets of texts, each from a shuffled sample of as many tokens as the smallest set has.
 
     Args:
         sets: name -> texts. The paper's row for Turk is that of the sources alone.
+        guests: names of sets that the others are not cut to where they have fewer than `GUEST_TOKENS`.
         max_tokens: most tokens of a sample.
 
     Raises:
@@ -127,7 +138,7 @@ def lexical_diversity(
     for name, size in sizes.items():
         if not size:
             raise BenchmarkError(f"{name}: no token to measure")
-    budget = min(max_tokens, *sizes.values())
+    budget = min(max_tokens, *(size for name, size in sizes.items() if name not in guests or size >= GUEST_TOKENS))
     found = []
     for name, texts in sets.items():
         sample = _sample(texts, budget, seed)
@@ -141,6 +152,7 @@ def lexical_diversity(
                 len(texts),
                 (first, second, third),
                 None if windows is None else estimate(windows, resamples=resamples, seed=seed),
+                small=sizes[name] < budget,
             )
         )
     return tuple(found)

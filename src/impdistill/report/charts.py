@@ -86,7 +86,10 @@ def charts_of(run: RunContents, control: Sequence[Mapping[str, Any]], key: str) 
                 for each in finished
                 if each.strategy
             ),
-            *(_strategy(run, one.strategy, one.name, f"{key}-strategy-beside-{number}") for number, one in enumerate(run.beside)),
+            *(
+                _strategy(run, one.strategy, one.name, f"{key}-strategy-beside-{number}", of=one.pairs)
+                for number, one in enumerate(run.beside)
+            ),
         ],
         "histograms": _histograms(finished, key),
         "training": [_training(run.students, key)] if any(each.curve for each in run.students) else [],
@@ -147,6 +150,9 @@ def _groups(run: RunContents, rounds: Sequence[RoundContents], key: str) -> Char
         for name, groups in datasets
         for group in names
     ]
+    sampled = [
+        f"{one.name}: of a sample of {one.strategy.pairs:,} of {one.pairs:,} pairs." for one in run.beside if one.strategy.pairs < one.pairs
+    ]
     chart = (
         _chart(rows)
         .mark_bar()
@@ -166,13 +172,13 @@ def _groups(run: RunContents, rounds: Sequence[RoundContents], key: str) -> Char
     return _made(
         f"{key}-groups",
         "Group balance",
-        "Share of each control group in the dataset.",
+        " ".join(["Share of each control group in the dataset.", *sampled]),
         chart,
         max(40, 14 * len(datasets)) * len(names) + 20,
     )
 
 
-def _strategy(run: RunContents, found: StrategyMap, title: str, name: str) -> Chart:
+def _strategy(run: RunContents, found: StrategyMap, title: str, name: str, of: int | None = None) -> Chart:
     rows = [
         {
             "x1": found.compression_edges[i],
@@ -208,10 +214,11 @@ def _strategy(run: RunContents, found: StrategyMap, title: str, name: str) -> Ch
         if lines:
             layers.append(_chart(lines).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(**{channel: "at:Q"}))
     outside = f" {found.outside:,} pairs with longer outputs are not shown." if found.outside else ""
+    pairs = f"{found.pairs:,} pairs" if of is None or of == found.pairs else f"A sample of {found.pairs:,} of {of:,} pairs"
     return _made(
         name,
         f"Strategies of {title}",
-        f"{found.pairs:,} pairs; spread {found.spread:.2f} bits. Dashed: where groups meet (by ROUGE-L or Density).{outside}",
+        f"{pairs}; spread {found.spread:.2f} bits. Dashed: where groups meet (by ROUGE-L or Density).{outside}",
         alt.layer(*layers),
         280,
     )
@@ -223,11 +230,13 @@ def _histograms(rounds: Sequence[RoundContents], key: str) -> list[Chart]:
 
 
 def _histogram(measure: str, rounds: Sequence[RoundContents], key: str, number: int) -> Chart:
-    rows = []
+    rows, sampled = [], []
     for each in rounds:
         for found in each.histograms:
             if found.measure == measure:
                 rows += _steps(found, dataset_name(each.round_))
+                if found.sample is not None:
+                    sampled.append(f"{dataset_name(each.round_)}: of a sample of {found.sample:,} pairs.")
     chart = (
         _chart(rows)
         .mark_line(interpolate="step-after", strokeWidth=2)
@@ -238,7 +247,7 @@ def _histogram(measure: str, rounds: Sequence[RoundContents], key: str, number: 
             tooltip=["round:N", alt.Tooltip("from:Q", format=".3"), alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return _made(f"{key}-histogram-{number}", measure, "", chart, 150)
+    return _made(f"{key}-histogram-{number}", measure, " ".join(sampled), chart, 150)
 
 
 def _steps(found: Histogram, name: str) -> Rows:

@@ -53,11 +53,16 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Shares of pairs, (bins,), between `edges`, (bins + 1,); values beyond the last edge count in the last bin."""
+    """Shares of pairs, (bins,), between `edges`, (bins + 1,); values beyond the last edge count in the last bin.
+
+    Attributes:
+        sample: how many pairs were drawn at random; None: all were looked at.
+    """
 
     measure: str
     edges: tuple[float, ...]
     shares: tuple[float, ...]
+    sample: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,13 +301,14 @@ def _yields(stores: Mapping[str, StageStore], funnels: Sequence[Funnel], context
 def _histograms(table: pa.Table, shapes: PairShapes, seed: int) -> tuple[Histogram, ...]:
     drawn = np.sort(np.random.default_rng(seed).permutation(table.num_rows)[:WORDS_SAMPLE])
     texts = table.select(["x", "y"]).take(pa.array(drawn))
+    sample = len(drawn) if len(drawn) < table.num_rows else None
     lengths = {name: np.array([len(words(text)) for text in texts[name].to_pylist()], dtype=np.float64) for name in ("x", "y")}
     longest = max(10.0, float(np.quantile(np.concatenate(list(lengths.values())), 0.99)))
     found = [
         _histogram("compression", shapes.compression, 1.5),
         _histogram("ROUGE-L", shapes.rouge_l, 1.0),
         _histogram("Density/|y|", shapes.density, 1.0),
-        *(_histogram(f"words of {name}", values, float(np.ceil(longest))) for name, values in lengths.items()),
+        *(_histogram(f"words of {name}", values, float(np.ceil(longest)), sample) for name, values in lengths.items()),
     ]
     for title, name in (("P(x => y)", "entailment"), ("P(y => x)", "reverse_entailment"), ("P(fluent), the lower of x and y", "fluency")):
         known = pc.drop_null(table[name]) if name in table.column_names else ()
@@ -311,9 +317,9 @@ def _histograms(table: pa.Table, shapes: PairShapes, seed: int) -> tuple[Histogr
     return tuple(found)
 
 
-def _histogram(measure: str, values: NDArray[np.float64], most: float) -> Histogram:
+def _histogram(measure: str, values: NDArray[np.float64], most: float, sample: int | None = None) -> Histogram:
     counts, edges = np.histogram(np.minimum(values, most), bins=BINS, range=(0, most))
-    return Histogram(measure, tuple(edges.tolist()), tuple((counts / max(1, len(values))).tolist()))
+    return Histogram(measure, tuple(edges.tolist()), tuple((counts / max(1, len(values))).tolist()), sample)
 
 
 def _borders(bounds: Any) -> tuple[float, ...]:

@@ -26,8 +26,9 @@ class Quality:
     """Of a dataset.
 
     Attributes:
-        pairs, of: how many pairs, drawn at random, diversity and repetition were measured on, of how many.
-        diversity: of x and of y, of the sources of benchmarks, and of x and y of datasets beside, at equal sizes.
+        pairs, of: how many pairs were drawn at random for diversity and repetition, of how many.
+        diversity: of x and of y of these, of the sources of benchmarks, and of x and y of datasets beside, at equal sizes: each says on
+            how many texts it rests.
         repeated: near-duplicates among the outputs y of the sample.
         leaks: of all pairs; `dataset_texts` number all x, then all y.
         audit: of all pairs.
@@ -65,7 +66,7 @@ def quality_of(table: pa.Table, benchmarks: Sequence[Benchmark] = (), beside: Se
     return Quality(
         pairs=len(rows),
         of=table.num_rows,
-        diversity=lexical_diversity(measurable, seed=seed) if measurable else (),
+        diversity=lexical_diversity(measurable, guests=measurable.keys() - sample.keys(), seed=seed) if measurable else (),
         repeated=near_duplicates(sample["y"]),
         leaks=tuple(leakage([*xs, *ys], looked_for)) if looked_for else (),
         audit=audit(xs, ys, examples=AUDIT_EXAMPLES),
