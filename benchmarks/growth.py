@@ -1,9 +1,10 @@
-"""Time a context and peak memory of pool sampling, after 100 contexts and after 400: neither may grow with the length of a run.
+"""Time a context and peak memory of sampling pools and judging them, after 100 contexts and after 400: neither may grow with a run.
 
-Blocks of eight contexts, as in a run. Time is processor time where the model runs on the CPU, so that other work on the machine does
-not count; memory is the highest resident set (CPU) or allocation (CUDA) so far. There is no ceiling but 1: no growth.
+Blocks of eight contexts, as in a run; of each pool, as many random pairs are judged as it has sentences. Time is processor time
+where the model runs on the CPU, so that other work on the machine does not count; memory is the highest resident set (CPU) or
+allocation (CUDA) so far. There is no ceiling but 1: no growth.
 
-Run: python benchmarks/growth.py [--model starter:teacher] [--contexts 400] [--samples 100] [--dtype auto] [--smoke]
+Run: python benchmarks/growth.py [--model starter:teacher] [--judge starter:judge] [--contexts 400] [--samples 100] [--dtype auto] [--smoke]
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from impdistill.decode.nucleus import MAX_ROWS, Nucleus
 from impdistill.generate.parallel import sample_pools
+from impdistill.models.judge import Judge
 from impdistill.models.teacher import Teacher
-from made_up import made_teacher
+from made_up import made_judge, made_teacher
 from result import Row, print_result
 
 BAR = 1.1
@@ -44,6 +47,7 @@ def seconds(teacher: Teacher) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="starter:teacher")
+    parser.add_argument("--judge", default="starter:judge")
     parser.add_argument("--contexts", type=int, default=400)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--device", default="auto")
@@ -59,6 +63,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         model = made_teacher(Path(work)) if arguments.smoke else arguments.model
         teacher = Teacher.load(model, device=arguments.device, dtype=arguments.dtype)
+        judge_name = made_judge(Path(work) / "judge") if arguments.smoke else arguments.judge
+        judge = Judge.load(judge_name, device=arguments.device, dtype=arguments.dtype)
+    chance = np.random.default_rng(0)
     nucleus = Nucleus(top_p=0.7, max_new_tokens=24 if arguments.smoke else 64)
 
     def block(first: int) -> float:
@@ -66,6 +73,8 @@ def main() -> None:
         start = seconds(teacher)
         pools = sample_pools(teacher, contexts, samples=arguments.samples, nucleus=nucleus, max_rows=MAX_ROWS, seed=0, stage="pools")
         assert [len(pool.sentences) for pool in pools] == [arguments.samples] * BLOCK
+        for pool in pools:
+            judge.entailment(pool.sentences, chance.integers(arguments.samples, size=(arguments.samples, 2)))
         return seconds(teacher) - start
 
     block(1_000_000)  # warms up

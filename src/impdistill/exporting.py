@@ -101,6 +101,8 @@ def measured_of(results: Mapping[str, Sequence[Mapping[str, Any]]], version: str
 def _control(record: Mapping[str, Any]) -> list[MetricFacts]:
     where, who, accuracy = f"{record['benchmark']} ({record['sources']:,} items)", "student, all groups", record["accuracy"]
     found = [MetricFacts(where, who, "In the group asked for (%)", accuracy["value"], accuracy["low"], accuracy["high"], 1)]
+    if (faithful := record.get("faithful_accuracy")) is not None:
+        found.append(MetricFacts(where, who, "Faithful and in the group (%)", faithful["value"], faithful["low"], faithful["high"], 1))
     for gap in record["gaps"]:
         name, difference = f"{gap['measure']}, {gap['high']} less {gap['low']}", gap["difference"]
         digits = 2 if gap["measure"] == "compression" else 1
@@ -142,7 +144,9 @@ def _quality_rows(quality: Mapping[str, Any]) -> list[tuple[str, str]]:
     for one in quality["diversity"]:
         entropies = " / ".join(f"{entropy['value']:.2f}" for entropy in one["entropy"])
         varied = "" if one["msttr"] is None else f"; MSTTR {one['msttr']['value']:.3f}"
-        rows.append((f"{one['name']}: entropy of 1-, 2-, 3-grams (bits), {one['tokens']:,} tokens", entropies + varied))
+        rows.append(
+            (f"{one['name']}: entropy of 1-, 2-, 3-grams (bits), {one['tokens']:,} tokens of {one['texts']:,} texts", entropies + varied)
+        )
     repeated = quality["repeated"]
     rows.append(("outputs that repeat an earlier one", f"{repeated['repeated']:,}; nearly or wholly {repeated['near_repeated']:,}"))
     rows += [
