@@ -303,12 +303,14 @@ def _histograms(table: pa.Table, shapes: PairShapes, seed: int) -> tuple[Histogr
     texts = table.select(["x", "y"]).take(pa.array(drawn))
     sample = len(drawn) if len(drawn) < table.num_rows else None
     lengths = {name: np.array([len(words(text)) for text in texts[name].to_pylist()], dtype=np.float64) for name in ("x", "y")}
-    longest = max(10.0, float(np.quantile(np.concatenate(list(lengths.values())), 0.99)))
+    longest = max(10, int(np.quantile(np.concatenate(list(lengths.values())), 0.99))) + 1
+    width = -(-longest // BINS)  # whole words, or bins would hold now one number of words, now none
+    bins = -(-longest // width)
     found = [
         _histogram("compression", shapes.compression, 1.5),
         _histogram("ROUGE-L", shapes.rouge_l, 1.0),
         _histogram("Density/|y|", shapes.density, 1.0),
-        *(_histogram(f"words of {name}", values, float(np.ceil(longest)), sample) for name, values in lengths.items()),
+        *(_histogram(f"words of {name}", values, width * bins, sample, bins) for name, values in lengths.items()),
     ]
     for title, name in (("P(x => y)", "entailment"), ("P(y => x)", "reverse_entailment"), ("P(fluent), the lower of x and y", "fluency")):
         known = pc.drop_null(table[name]) if name in table.column_names else ()
@@ -317,8 +319,8 @@ def _histograms(table: pa.Table, shapes: PairShapes, seed: int) -> tuple[Histogr
     return tuple(found)
 
 
-def _histogram(measure: str, values: NDArray[np.float64], most: float, sample: int | None = None) -> Histogram:
-    counts, edges = np.histogram(np.minimum(values, most), bins=BINS, range=(0, most))
+def _histogram(measure: str, values: NDArray[np.float64], most: float, sample: int | None = None, bins: int = BINS) -> Histogram:
+    counts, edges = np.histogram(np.minimum(values, most), bins=bins, range=(0, most))
     return Histogram(measure, tuple(edges.tolist()), tuple((counts / max(1, len(values))).tolist()), sample)
 
 
