@@ -34,6 +34,7 @@ FLOORS = {
     "report": 5,
     "console": 6,
     "cli": 6,
+    "__main__": 6,
 }
 
 NEVER = {("models", "tasks"), ("filters", "run"), ("run", "models"), ("run", "recipe"), ("tasks", "decode"), ("text", "models")}
