@@ -32,7 +32,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "sampling": [],
     "neurologic": [],
     "keyword_coverage": ["--look-ahead", "4"],
-    "student": ["--sentences", "250"],  # of 1,000, four turns of three contestants are an hour
+    "student": ["--sentences", "100"],  # of 1,000, four turns of three contestants are an hour
     "growth": [],
     "overlap": [],
     "judge": [],
