@@ -403,7 +403,7 @@ class Recipe(Section):
 
         Args:
             source: a YAML file, the name of a recipe that comes with the package (`paper`, `naacl`, `starter`), or a mapping.
-                What it leaves out keeps its default; a task or a set of groups that it names replaces the default ones.
+                What it leaves out keeps its default; but tasks, and groups of a task, that it does not name are gone if it names any.
             overrides: `path.to.field=value`, the value in YAML; a list's items are addressed by number (`teachers.0.model=gpt2`).
 
         Raises:
