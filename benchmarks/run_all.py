@@ -35,8 +35,8 @@ BENCHMARKS: dict[str, list[str]] = {
     "student": ["--sentences", "100"],  # of 1,000, four turns of three contestants are an hour
     "growth": [],
     "overlap": [],
-    "judge": [],
-    "funnel": ["--count", "50"],  # all pairs of a pool are judged, by the plain side; more pools hardly move the share
+    "judge": ["--rounds", "3"],  # four contestants, one of them in fp32: minutes a round
+    "funnel": ["--count", "50", "--dtype", "auto"],  # all pairs of a pool are judged, by the plain side; more pools hardly move the share
     "plain_loop": [],
 }
 """Name -> what it is called with when not in smoke mode."""
