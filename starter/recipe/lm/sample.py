@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 
 import torch
+from impdistill.text.sentences import split_sentences
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from recipe.lm.documents import END_OF_TEXT, PREFIXES, sentences_of
+from recipe.lm.documents import END_OF_TEXT, PREFIXES
 
 
 @torch.inference_mode()
@@ -29,7 +30,7 @@ def sample_sentences(
             :, start["input_ids"].shape[1] :
         ]
         for text in tokenizer.batch_decode(texts, skip_special_tokens=True):
-            found += sentences_of(text.strip())[:sentences_per_text]
+            found += split_sentences(text.strip())[:sentences_per_text]
     return found[:count]
 
 
