@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -126,6 +129,22 @@ def at_most(words: int) -> Callable[[str, str], bool]:
 def test_rules_that_decide_otherwise_have_other_settings(first: Callable[[str, str], bool], second: Callable[[str, str], bool]) -> None:
     assert PairRule("own", first).settings()["source"] != PairRule("own", second).settings()["source"]
     assert PairRule("own", first).settings() == PairRule("own", first).settings()
+
+
+def test_a_rules_settings_are_the_same_in_every_process() -> None:
+    program = """
+from impdistill.filters import PairRule
+held = {"he", "she", "it", "they"}
+print(PairRule("own", lambda x, y: y in {"I", "we", "you", "one"}).settings())
+print(PairRule("own", (lambda h: lambda x, y: y in h)(held)).settings())
+"""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
 
 
 def test_a_rule_whose_edits_could_not_be_told_is_refused() -> None:

@@ -49,7 +49,7 @@ class PairRule:
         if not isinstance(self.function, FunctionType):
             raise RecipeError(f"filter {self.name}: {self.function!r} is not a function; wrap it in one: def rule(x, y): ...")
         code = self.function.__code__
-        held = [cell.cell_contents for cell in self.function.__closure__ or ()]
+        held = [_told(cell.cell_contents) for cell in self.function.__closure__ or ()]
         return repr((_instructions(code), self.function.__defaults__, self.function.__kwdefaults__, held))
 
     def keep(self, scores: Scores, pairs: Pairs) -> Decision:
@@ -60,5 +60,11 @@ class PairRule:
 
 def _instructions(code: CodeType) -> tuple[object, ...]:
     """Bytecode, names and constants; of functions defined inside likewise, since their own repr tells where they lie in memory."""
-    constants = tuple(_instructions(each) if isinstance(each, CodeType) else each for each in code.co_consts)
-    return code.co_code, code.co_names, constants
+    return code.co_code, code.co_names, tuple(map(_told, code.co_consts))
+
+
+def _told(value: object) -> object:
+    """What has the same `repr` in every process: the order of a set does not."""
+    if isinstance(value, CodeType):
+        return _instructions(value)
+    return sorted(map(repr, value)) if isinstance(value, set | frozenset) else value
