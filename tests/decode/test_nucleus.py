@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 from impdistill.decode import nucleus as nucleus_module
 from impdistill.decode.nucleus import Continuation, Nucleus, sample_continuations
 from impdistill.errors import ModelError, TextError
+from impdistill.models import rows as rows_module
+from impdistill.models.fixed_rows import FixedRows
 from impdistill.models.memory import taken
 from impdistill.models.rows import Rows
 from impdistill.models.teacher import Teacher
@@ -92,8 +94,8 @@ def test_out_of_memory_halves_batches_and_loses_nothing(monkeypatch: pytest.Monk
     room = 10
     real = nucleus_module.open_rows
 
-    def open_scarce(model: PreTrainedModel, prefixes: list[list[int]], counts: list[int]) -> tuple[ScarceRows, torch.Tensor]:
-        rows, logits = real(model, prefixes, counts)
+    def open_scarce(model: PreTrainedModel, prefixes: list[list[int]], counts: list[int], most: int) -> tuple[ScarceRows, torch.Tensor]:
+        rows, logits = real(model, prefixes, counts, most)
         return ScarceRows(rows, sum(counts), room), logits
 
     monkeypatch.setattr(nucleus_module, "open_rows", open_scarce)
@@ -113,6 +115,17 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
     monkeypatch.setattr(nucleus_module, "open_rows", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         sampled(toy_teacher())
+
+
+def test_rows_of_fixed_size_write_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sampled(toy_teacher())
+
+    def open_fixed(model: PreTrainedModel, prefixes: list[list[int]], counts: list[int], most: int) -> tuple[FixedRows, torch.Tensor]:
+        cache, mask, owner, logits = rows_module._encode(model, prefixes, counts)
+        return FixedRows(model, cache, mask, owner, most), logits.index_select(0, owner)
+
+    monkeypatch.setattr(nucleus_module, "open_rows", open_fixed)
+    assert sampled(toy_teacher()) == whole
 
 
 def test_nothing_in_nothing_out() -> None:

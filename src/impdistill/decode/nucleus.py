@@ -118,7 +118,7 @@ def sample_continuations(
         owners = [prefix for prefix, _ in batch]
         first, last = owners[0], owners[-1]
         counts = [owners.count(prefix) for prefix in range(first, last + 1)]
-        rows, logits = open_rows(teacher.model, encoded[first : last + 1], counts)
+        rows, logits = open_rows(teacher.model, encoded[first : last + 1], counts, nucleus.max_new_tokens)
         contexts = torch.tensor([keys[prefix][0] for prefix in owners], device=logits.device)
         numbers = torch.tensor([keys[prefix][1] << _SAMPLE_BITS | sample for prefix, sample in batch], device=logits.device)
         randomness = _Randomness(seed, stage, contexts, numbers, nucleus.max_new_tokens)

@@ -1,8 +1,9 @@
 """Many continuations of a few prefixes: each prefix is encoded once, every continuation is a row, and finished rows are retired.
 
-The teacher's sampling and the student's decoding both go on from here. Two ways to hold the keys and values, with the same face:
+The teacher's sampling and the student's decoding both go on from here. Three ways to hold the keys and values, with the same face:
 
 - `SharedRows`: a prefix's keys are stored once and attended to by all its rows. Memory grows with the new tokens only.
+- `FixedRows` (`fixed_rows.py`): the same in buffers of fixed size, so that on a GPU a step is one recorded graph.
 - `ExpandedRows`: a copy of the prefix's keys for every row, for models that do not go through transformers' attention interface
   or attend to less than the whole text.
 
@@ -20,8 +21,9 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from impdistill.models.fixed_rows import FixedRows
 from impdistill.models.generative import accepts, logits_of
-from impdistill.models.shared_attention import SharedPrefix, SuffixCache, attending_to_shared_prefix, with_room
+from impdistill.models.shared_attention import SharedPrefix, SuffixCache, attending_to_shared_prefix, grid_of, with_room
 
 
 class Rows(Protocol):
@@ -36,19 +38,26 @@ class Rows(Protocol):
         ...
 
 
-def open_rows(model: PreTrainedModel, prefixes: Sequence[Sequence[int]], rows: Sequence[int]) -> tuple[Rows, Tensor]:
+def open_rows(
+    model: PreTrainedModel, prefixes: Sequence[Sequence[int]], rows: Sequence[int], new_tokens: int | None = None
+) -> tuple[Rows, Tensor]:
     """Encode prefixes, in one batch.
 
     Args:
         model: a causal language model.
         prefixes: token ids, none empty.
         rows: how many continuations each is to have; the rows of a prefix lie together, in the order of the prefixes.
+        new_tokens: most tokens of a continuation. Given, rows on a GPU are `FixedRows`, of which a model has one batch at a time.
 
     Returns:
         The rows, and the logits of their first tokens, (sum of rows, vocab).
     """
     cache, mask, owner, logits = _encode(model, prefixes, rows)
-    opened = SharedRows(model, cache, mask, owner) if can_share(model) else ExpandedRows(model, cache, mask, owner)
+    opened: Rows
+    if new_tokens is not None and model.device.type == "cuda" and can_share(model, fixed=True):
+        opened = FixedRows(model, cache, mask, owner, new_tokens)
+    else:
+        opened = SharedRows(model, cache, mask, owner) if can_share(model) else ExpandedRows(model, cache, mask, owner)
     return opened, logits.index_select(0, owner)
 
 
@@ -148,12 +157,8 @@ class SharedRows:
         self._prefix = self._arranged()
 
     def _arranged(self) -> SharedPrefix:
-        counts = self._owner.bincount(minlength=len(self._mask))
-        most = few_sizes(int(counts.max()))
-        first = counts.cumsum(0) - counts
-        places = self._owner * most + torch.arange(len(self._owner), device=self._owner.device) - first.index_select(0, self._owner)
-        slots = torch.zeros(len(self._mask) * most, dtype=torch.int64, device=self._owner.device)
-        slots[places] = torch.arange(len(self._owner), device=self._owner.device)
+        most = few_sizes(int(self._owner.bincount(minlength=len(self._mask)).max()))
+        slots, places = grid_of(self._owner, len(self._mask), most)
         hidden = None
         if not bool(self._mask.all()):
             hidden = torch.zeros(self._mask.shape, dtype=self._keys[0].dtype, device=self._mask.device)
@@ -180,18 +185,19 @@ class ExpandedRows:
         self._mask = self._mask.index_select(0, rows)
 
 
-_CAN_SHARE: weakref.WeakKeyDictionary[PreTrainedModel, bool] = weakref.WeakKeyDictionary()
+_CAN_SHARE: weakref.WeakKeyDictionary[PreTrainedModel, dict[bool, bool]] = weakref.WeakKeyDictionary()
 
 
-def can_share(model: PreTrainedModel) -> bool:
-    """Whether `SharedRows` computes what the model computes; tried once a model, on short texts.
+def can_share(model: PreTrainedModel, fixed: bool = False) -> bool:
+    """Whether `SharedRows` (`fixed`: `FixedRows`) compute what the model computes; tried once a model, on short texts.
 
     Not so for models whose attention adds terms of its own, bypasses transformers' attention interface, or looks back only so
     far.
     """
-    if model not in _CAN_SHARE:
-        _CAN_SHARE[model] = accepts(model, "position_ids") and not _looks_back_only_so_far(model) and _probe(model)
-    return _CAN_SHARE[model]
+    known = _CAN_SHARE.setdefault(model, {})
+    if fixed not in known:
+        known[fixed] = accepts(model, "position_ids") and not _looks_back_only_so_far(model) and _probe(model, fixed)
+    return known[fixed]
 
 
 def _looks_back_only_so_far(model: PreTrainedModel) -> bool:
@@ -200,9 +206,12 @@ def _looks_back_only_so_far(model: PreTrainedModel) -> bool:
 
 
 @torch.no_grad()
-def _probe(model: PreTrainedModel) -> bool:
-    """Two prefixes of different length, two rows for one of them, two steps: the logits must be those of the whole texts."""
-    prefixes, owner, steps = [[1, 2, 3], [4]], [0, 0, 1], [[5, 6, 7], [6, 7, 5]]
+def _probe(model: PreTrainedModel, fixed: bool) -> bool:
+    """Two prefixes of different length, two rows for one of them, some steps: the logits must be those of the whole texts.
+
+    The steps are so many that one of `FixedRows` is a replayed one.
+    """
+    prefixes, owner, steps = [[1, 2, 3], [4]], [0, 0, 1], [[5, 6, 7], [6, 7, 5], [7, 5, 6], [5, 7, 6]]
     device = model.device
     ids = torch.tensor([[1, 2, 3], [0, 0, 4]], device=device)
     mask = torch.tensor([[1, 1, 1], [0, 0, 1]], device=device)
@@ -210,7 +219,8 @@ def _probe(model: PreTrainedModel) -> bool:
     _forward(model, ids, cache, (mask.cumsum(1) - 1).clamp(min=0), attention_mask=mask)
     if not all(type(layer) is DynamicLayer for layer in cache.layers):
         return False
-    rows = SharedRows(model, cache, mask, torch.tensor(owner, device=device))
+    owners = torch.tensor(owner, device=device)
+    rows = FixedRows(model, cache, mask, owners, len(steps)) if fixed else SharedRows(model, cache, mask, owners)
     try:
         logits = [rows.step(torch.tensor(tokens, device=device)) for tokens in steps][-1].float()
     except (RuntimeError, TypeError, KeyError, AttributeError):  # what models raise that do not take such attention

@@ -115,6 +115,17 @@ def with_room(length: int) -> int:
     return -(-length // ROOM) * ROOM
 
 
+def grid_of(owner: Tensor, prefixes: int, most: int) -> tuple[Tensor, Tensor]:
+    """`SharedPrefix.slots` and `.places` of rows that go on from the prefixes `owner` (b,), at most `most` from each."""
+    counts = owner.bincount(minlength=prefixes)
+    first = counts.cumsum(0) - counts
+    rows = torch.arange(len(owner), device=owner.device)
+    places = owner * most + rows - first.index_select(0, owner)
+    slots = torch.zeros(prefixes * most, dtype=torch.int64, device=owner.device)
+    slots[places] = rows
+    return slots, places
+
+
 def shared_prefix_attention(
     module: torch.nn.Module,
     query: Tensor,

@@ -24,18 +24,18 @@ class Mixture:
         return epoch_of(self.nli, number, seed, self.nli_part) + hard + self.always
 
 
-def load_mixture(nli: Path, hard: list[Path], final: bool) -> Mixture:
+def load_mixture(nli: Path, hard: list[Path], final: bool, hard_per_epoch: int = 20_000) -> Mixture:
     """Read the corpora of a stage.
 
     Args:
         nli: the NLI corpus.
         hard: files of hard cases.
-        final: the last stage: the premises of ``mnli_dev_both`` outside fold 0 join, a quarter of the other NLI sources
-            and as many hard cases beside them.
+        final: the last stage: the premises of ``mnli_dev_both`` outside fold 0 join, and of the other NLI sources a quarter.
+        hard_per_epoch: hard cases an epoch of the last stage.
     """
     corpus = load_nli(nli)
     cases = [pair for path in hard for pair in read_pairs(path)]
     if not final:
         return Mixture(corpus.train, cases, [], hard_per_epoch=60_000)
     mnli = [pair for pair in corpus.held_out["mnli_dev_both"] if fold(pair.premise, MNLI_FOLDS) != 0]
-    return Mixture(corpus.train, cases, mnli, hard_per_epoch=20_000, nli_part=0.25)
+    return Mixture(corpus.train, cases, mnli, hard_per_epoch, nli_part=0.25)

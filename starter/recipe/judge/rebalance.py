@@ -1,4 +1,4 @@
-"""Hard cases in balance for the last stage: true kinds in full, rare ones twice, and so many of each false kind that they are fewer.
+"""Hard cases in balance for the last stage: as many true pairs as false ones, rare kinds several times, hard kinds oftener.
 
 python -m recipe.judge.rebalance --hard hard/train.jsonl --out hard/rebalanced.jsonl
 """
@@ -12,9 +12,13 @@ from pathlib import Path
 from recipe.judge.make_hardcases import TRUE_KINDS
 from recipe.judge.pairs import LabelledPair, read_pairs, write_pairs
 
-MOST = {"compressed": 5_000, "neighbours": 1_500, "similar stranger": 1_500}
-MOST_FALSE = 1_300
-TWICE = frozenset({"copy", "passive", "hypernym", "lower bound"})
+MOST = {
+    "compressed": 8_000, "synonym": 8_000, "number form": 6_000, "reordered": 6_000, "blunted": 3_000, "copy": 3_000,
+    "garbled": 4_500, "from garbled": 4_500, "swapped": 4_500, "qualifier": 4_500, "modality": 4_500,
+    "neighbours": 2_500, "similar stranger": 2_500,
+}  # fmt: skip
+MOST_FALSE = 2_000
+TIMES = {"passive": 6, "hypernym": 4, "lower bound": 2}
 
 
 def rebalanced(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
@@ -26,7 +30,7 @@ def rebalanced(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
     chosen: list[LabelledPair] = []
     for kind, members in kinds.items():
         most = MOST.get(kind, len(members) if kind in TRUE_KINDS else MOST_FALSE)
-        chosen += generator.sample(members, min(most, len(members))) * (2 if kind in TWICE else 1)
+        chosen += generator.sample(members, min(most, len(members))) * TIMES.get(kind, 1)
     generator.shuffle(chosen)
     return chosen
 

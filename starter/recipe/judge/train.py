@@ -234,15 +234,17 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, required=True, help="pair passes of this stage")
     parser.add_argument("--peak", type=float, default=1.5e-4, help="learning rate")
     parser.add_argument("--hard", type=Path, nargs="*", default=[], help="hard cases (stages mix and final)")
+    parser.add_argument("--hard-per-epoch", type=int, default=20_000, help="hard cases an epoch (stage final; default: %(default)s)")
     parser.add_argument("--start", type=Path, help="state of an earlier stage whose averaged weights are the start")
     parser.add_argument("--save-seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     if options.stage != "nli" and options.start is None:
         raise RecipeError("--start is missing: stages mix and final begin with the weights of an earlier stage")
 
     # 1. The network, the mixture, and where an earlier run of this stage stopped.
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     state, log = options.out / "state.safetensors", options.out / "log.jsonl"
     falls = options.stage != "nli"
@@ -253,7 +255,7 @@ def main() -> None:
         trainer.restore(state)
     elif options.start is not None:
         trainer.start_from(options.start)
-    mixture = load_mixture(options.nli, options.hard, final=options.stage == "final")
+    mixture = load_mixture(options.nli, options.hard, final=options.stage == "final", hard_per_epoch=options.hard_per_epoch)
     tokenizer = Tokenizer.from_file(str(options.base / "tokenizer.json"))
 
     # 2. Steps, until the pairs are spent or the machine wants its core back.
