@@ -146,6 +146,20 @@ def test_status_inspect_export_rewrite(call_here: Caller, refused_here: Refuser,
     assert all(row["log_prob"] <= 0 for row in rows)
 
 
+def test_the_best_of_several_rewrites(call_here: Caller, refused_here: Refuser, finished: Run) -> None:
+    path, judge = str(finished.path), finished.recipe.judge.model
+    lines = b"The senator voted for the bill on Friday.\nThe patients were treated for two weeks.\n"
+    asked = ("rewrite", path, "--as", "long-extractive", "--best-of", "4", "--judge", judge)
+    written = call_here(*asked, "--json", "-", text=lines)
+    assert written.returncode == 0, written.stderr.decode()
+    rows = [json.loads(line) for line in written.stdout.splitlines()]
+    assert [row["text"] for row in rows] == lines.decode().splitlines()
+    assert all(row["passes"] in (True, False) and 0 <= row["entailment"] <= 1 and row["candidates"] <= 4 for row in rows)
+    assert f"{sum(row['passes'] for row in rows)} of 2 faithful and long-extractive" in " ".join(written.stderr.decode().split())
+    assert call_here(*asked, "-", text=lines).stdout.decode().splitlines() == [row["output"] for row in rows]
+    assert "give one of them" in refused_here(*asked, "--beams", "2", "The senator voted.")
+
+
 def test_rewrite_mistakes(refused_here: Refuser, finished: Run) -> None:
     path = str(finished.path)
     assert "empty" in refused_here("rewrite", path, "--as", "paraphrase", " ")

@@ -28,6 +28,7 @@ FLOORS = {
     "pipeline": 5,
     "outcome": 5,
     "ablation": 5,
+    "best_of": 5,
     "proximity": 5,
     "transfer": 5,
     "exporting": 5,

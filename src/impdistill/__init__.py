@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from impdistill.best_of import BestOf
     from impdistill.errors import ImpdistillError
     from impdistill.filters import PairRule
     from impdistill.models.judge import Judge
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BestOf",
     "Decoding",
     "Group",
     "ImpdistillError",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BestOf": "impdistill.best_of",
     "Decoding": "impdistill.models.student",
     "Group": "impdistill.tasks",
     "ImpdistillError": "impdistill.errors",

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from impdistill import __version__
 from impdistill.console import evaluation, finetuning, proximity
-from impdistill.errors import ImpdistillError, RunError
+from impdistill.errors import ImpdistillError, RecipeError, RunError
 
 app = typer.Typer(
     name="impdistill",
@@ -211,14 +211,31 @@ def rewrite(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A sentence; `-` reads one a line from standard input.")],
     group: Annotated[str, typer.Option("--as", "-a", metavar="GROUP", help="e.g. paraphrase, short-abstractive, long-extractive.")],
     beams: Annotated[int, typer.Option(min=1, max=16, help="1 is greedy decoding.")] = 1,
+    best_of: Annotated[
+        int, typer.Option("--best-of", min=1, max=256, help="Write so many, and take one that the judge finds faithful and in the group.")
+    ] = 1,
+    judge_name: Annotated[str, typer.Option("--judge", metavar="MODEL", help="The judge of --best-of.")] = "starter:judge",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores.")] = False,
     round_: RoundOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Rewrite sentences with a trained student: one line out for each line in, in order."""
-    from impdistill.console.rewriting import lines_of, load_student, rewritten, sentence_argument
+    """Rewrite sentences with a trained student: one line out for each line in, in order.
 
+    With --best-of 16 a small student does far better, in some twenty times the time: it samples, and a judge chooses. How many of the
+    lines are good is said at the end.
+    """
+    from impdistill.console.rewriting import best_rewritten, lines_of, load_student, rewritten, sentence_argument
+
+    if best_of > 1 and beams > 1:
+        raise RecipeError("--best-of samples, and --beams searches; give one of them")
     texts = lines_of(sys.stdin.buffer.read()) if text == "-" else [sentence_argument("TEXT", text)]
+    if best_of > 1:
+        passing = 0
+        for line, passes in best_rewritten(model, round_, judge_name, device, texts, group, best_of, as_json):
+            print(line)
+            passing += passes
+        error_console.print(f"{passing} of {len(texts)} faithful and {group}, by {judge_name}", highlight=False)
+        return
     student = load_student(model, round_, device)
     for line in rewritten(student, texts, group, beams, as_json):
         print(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from impdistill.best_of import BestOf
 from impdistill.console.systems import (
     Asking,
     Contender,
@@ -35,6 +36,7 @@ from impdistill.models.student import Student
 from impdistill.models.student_format import PROMPTS, Borders, StudentFormat
 from impdistill.recipe import Recipe
 from impdistill.tasks import Group
+from tests.models.tiny_judges import bert, save
 from tests.tiny_students import GROUPS, save_base
 
 ONE = benchmark_of("one", "one", [("A cat sat.", ["A cat."]), ("A dog ran far away.", ["A dog ran."])])
@@ -216,3 +218,23 @@ def test_mistakes(tmp_path: Path) -> None:
         contender(str(tmp_path / "nowhere"), Asking())
     with pytest.raises(ModelError, match="name the model"):
         contender("prompt:", Asking())
+
+
+def test_the_best_of_a_student_is_a_system(tmp_path: Path) -> None:
+    judge = save(tmp_path / "judge", *bert())
+    folder = tiny_student(tmp_path / "student")
+    found = contender(f"best-of:3:{folder}", Asking(("short",), judge=judge, device="cpu"))
+    assert found.spec == f"best-of:3:{folder}"
+    assert [system.name for system in found.systems] == [f"best-of:3:{folder} short"]
+    assert isinstance(found.rewriter, Remembering)
+    assert isinstance(found.rewriter.rewriter, BestOf)
+    assert found.rewriter.rewriter.candidates == 3
+    answers = found.systems[0].answer(ONE)
+    assert len(answers.outputs) == 2
+    assert answers == contender(f"best-of:3:{folder}", Asking(("short",), judge=judge, device="cpu")).systems[0].answer(ONE)
+
+
+@pytest.mark.parametrize("spec", ["best-of:starter", "best-of:1:starter", "best-of:x:starter", "best-of:4:"])
+def test_how_many_to_choose_from_must_be_said(spec: str) -> None:
+    with pytest.raises(BenchmarkError, match="write best-of:16:starter"):
+        contender(spec, Asking())

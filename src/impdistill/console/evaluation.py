@@ -57,7 +57,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="SYSTEM...",
-            help="RUN, RUN@ROUND, a student's folder, starter, copy, lead:0.79, human, human:2, outputs:FILE, prompt:MODEL.",
+            help="RUN, RUN@ROUND, a student's folder, starter, best-of:16:STUDENT, copy, lead:0.79, human, human:2, outputs:FILE, "
+            "prompt:MODEL. The judge of best-of is --judge's, else starter:judge.",
         ),
     ],
     on: OnOption,
@@ -116,7 +117,7 @@ def evaluate(
     benchmarks = read_benchmarks(on, items, named)
     shown = () if examples is None else examples_for(read_benchmark(examples, named), benchmarks, shots)
     specs, against = with_baselines(systems, benchmarks), usual_name(against)
-    asking = Asking(tuple(groups or ()), instruction, shown, output_label, device)
+    asking = Asking(tuple(groups or ()), instruction, shown, output_label, device, judge or "starter:judge")
     check_humans([contender(spec, asking) for spec in (*specs, against) if baseline(spec) is not None], benchmarks)
     make_writable(out)  # what cannot be kept is better not measured
     metrics = metrics_of(alpha, judge, encoder, device)

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from impdistill.best_of import BestOf
+from impdistill.console.systems import STARTER, known_groups
 from impdistill.errors import TextError
 from impdistill.filters import Scores
+from impdistill.models.judge import Judge
 from impdistill.models.student import Decoding, Student
 from impdistill.outcome import Run
+from impdistill.recipe import Recipe
 from impdistill.run import RunDirectory
 
 LINES_AT_ONCE = 256
@@ -21,7 +25,7 @@ def load_student(model: str, round_: int | None, device: str) -> Student:
     """A run's student, or one by folder, hub name or `starter`."""
     if RunDirectory.exists(Path(model)):
         return Run.open(model).student(round_, device=device)
-    return Student.load("starter:student" if model == "starter" else model, device=device)
+    return Student.load("starter:student" if model == STARTER else model, device=device)
 
 
 def sentence_argument(name: str, text: str) -> str:
@@ -76,6 +80,29 @@ def rewritten(student: Student, texts: Sequence[str], group: str, beams: int, as
         for text, output, log_prob in zip(part, outputs, log_probs, strict=True):
             row = {"text": text, "group": group, "output": output, **scores(text, output), "log_prob": round(log_prob, 4)}
             yield json.dumps(row, ensure_ascii=False)
+
+
+def best_rewritten(
+    model: str, round_: int | None, judge: str, device: str, texts: Sequence[str], group: str, candidates: int, as_json: bool
+) -> Iterator[tuple[str, bool]]:
+    """As `rewritten`, the best of so many candidates by a judge; beside each line whether it is faithful and in the group.
+
+    Raises:
+        ModelError: the borders of the student's groups are not known.
+    """
+    student = load_student(model, round_, device)
+    student.check(texts, group)
+    recipe = Run.open(model).recipe if RunDirectory.exists(Path(model)) else Recipe.load(STARTER) if model == STARTER else None
+    chooser = BestOf(student, Judge.load(judge, device=device), known_groups(student.format, recipe), candidates)
+    for start in range(0, len(texts), LINES_AT_ONCE):
+        part = texts[start : start + LINES_AT_ONCE]
+        for text, chosen in zip(part, chooser.choose(part, group, first=start), strict=True):
+            if not as_json:
+                yield chosen.output, chosen.passes
+                continue
+            found = {"entailment": round(chosen.entailment, 4), "passes": chosen.passes, "candidates": chosen.candidates}
+            row = {"text": text, "group": group, "output": chosen.output, **scores(text, chosen.output), **found}
+            yield json.dumps(row, ensure_ascii=False), chosen.passes
 
 
 def scores(text: str, output: str) -> dict[str, float]:

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from impdistill.best_of import BestOf
 from impdistill.errors import BenchmarkError, ModelError
 from impdistill.evaluate import Benchmark, Rewriter, Rewriting, System, baseline, benchmark_of, read_benchmark
 from impdistill.evaluate.benchmarks import told_apart
 from impdistill.evaluate.fields import BY_NAME, Fields
 from impdistill.evaluate.prompting import Prompt, PromptedModel, Prompting, output_label
 from impdistill.evaluate.systems import Human
+from impdistill.models.judge import Judge
 from impdistill.models.student import Student
 from impdistill.models.student_format import Borders, StudentFormat
 from impdistill.recipe import Recipe
@@ -20,6 +22,7 @@ from impdistill.tasks import Group, tasks_of
 from impdistill.transfer import run_and_round
 
 PROMPTED = "prompt:"
+BEST_OF = "best-of:"
 STARTER = "starter"
 ALWAYS = ("copy", "lead:0.79")
 """Rows of every table: on a benchmark with references near its sources both beat most models."""
@@ -85,6 +88,7 @@ class Asking:
         instruction, examples: what stands before the question to a model without training; None: the default instruction.
         output_label: what stands before its output; None: by the instruction.
         device: auto, cpu, cuda, ...
+        judge: chooses for best-of:N:STUDENT.
     """
 
     groups: tuple[str, ...] = ()
@@ -92,10 +96,11 @@ class Asking:
     examples: tuple[tuple[str, str], ...] = ()
     output_label: str | None = None
     device: str = "auto"
+    judge: str = "starter:judge"
 
 
 def contender(spec: str, asking: Asking) -> Contender:
-    """`copy`, `lead:0.79`, `human`, `outputs:FILE`, `prompt:MODEL`, `starter`, a student's folder, RUN or RUN@ROUND.
+    """`copy`, `lead:0.79`, `human`, `outputs:FILE`, `prompt:MODEL`, `starter`, a student's folder, RUN or RUN@ROUND, `best-of:N:STUDENT`.
 
     Raises:
         BenchmarkError: a group that the student does not know, or a round that is no number.
@@ -106,7 +111,8 @@ def contender(spec: str, asking: Asking) -> Contender:
         return Contender(spec, (simple,))
     if spec.startswith(PROMPTED):
         return _prompted(spec.removeprefix(PROMPTED), asking)
-    return _student(spec, asking)
+    candidates, student = _best_of(spec)
+    return _student(student, asking, candidates)
 
 
 def with_baselines(specs: Sequence[str], benchmarks: Sequence[Benchmark]) -> list[str]:
@@ -233,7 +239,17 @@ def _selected(benchmark: Benchmark, keep: Sequence[bool], reason: str) -> Benchm
     )
 
 
-def _student(spec: str, asking: Asking) -> Contender:
+def _best_of(spec: str) -> tuple[int, str]:
+    """`best-of:16:starter` is (16, "starter"); of any other student it is 1."""
+    if not spec.startswith(BEST_OF):
+        return 1, spec
+    number, _, student = spec.removeprefix(BEST_OF).partition(":")
+    if not number.isdecimal() or int(number) < 2 or not student:
+        raise BenchmarkError(f"{spec}: write {BEST_OF}16:starter, the number of candidates (at least 2) and a student")
+    return int(number), student
+
+
+def _student(spec: str, asking: Asking, candidates: int) -> Contender:
     found = run_and_round(spec)
     recipe: Recipe | None
     if found is not None:
@@ -246,8 +262,11 @@ def _student(spec: str, asking: Asking) -> Contender:
     for name in names:
         if name not in student.groups:
             raise BenchmarkError(f"{spec}: this student knows no group {name!r}; it knows {', '.join(student.groups)}")
-    remembering = Remembering(student)
     known = known_groups(student.format, recipe)
+    remembering = Remembering(student)
+    if candidates > 1:
+        remembering = Remembering(BestOf(student, Judge.load(asking.judge, device=asking.device), known, candidates))
+        spec = f"{BEST_OF}{candidates}:{spec}"
     return Contender(
         spec,
         tuple(Rewriting(f"{spec} {name}", remembering, name, student.fingerprint) for name in names),
