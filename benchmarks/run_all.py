@@ -36,8 +36,8 @@ BENCHMARKS: dict[str, list[str]] = {
     "growth": [],
     "overlap": [],
     "judge": ["--rounds", "3"],  # four contestants, one of them in fp32: minutes a round
-    "funnel": ["--count", "50", "--dtype", "auto"],  # all pairs of a pool are judged, by the plain side; more pools hardly move the share
-    "plain_loop": [],
+    "funnel": ["--count", "25", "--dtype", "auto"],  # all pairs of a pool are judged, by the plain side; more pools hardly move the share
+    "plain_loop": ["--contexts", "20", "--plain-contexts", "4"],  # the plain loop takes minutes a context
 }
 """Name -> what it is called with when not in smoke mode."""
 

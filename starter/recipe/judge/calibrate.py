@@ -30,23 +30,23 @@ _BINS = 10
 _LEAST_PAIRS = 100
 
 
-def fit_temperature(scores: np.ndarray, truth: np.ndarray, threshold: float = 0.9) -> float:
-    """The temperature, .5 to 3, at which pairs of P(entailment) >= ``threshold`` are entailed as often as predicted.
+def fit_temperature(scores: np.ndarray, truth: np.ndarray, threshold: float = 0.9, precision: float = 0.92) -> float:
+    """The lowest temperature, .5 to 3, at which of the pairs of P(entailment) >= ``threshold`` a share of ``precision`` is entailed.
 
-    One number cannot calibrate every region; it is spent where the filters decide. ``scores``: (n, 3) logits; ``truth``: (n,) bool.
+    One number cannot calibrate every region; it is spent where the filters decide, and no higher than it must be, since every pair
+    that falls below the threshold is lost. ``scores``: (n, 3) logits; ``truth``: (n,) bool.
 
     Raises:
-        RecipeError: at no temperature do enough pairs reach the threshold.
+        RecipeError: at no temperature are enough pairs above the threshold, or enough of them entailed.
     """
-    gaps: list[tuple[float, float]] = []
     for temperature in np.geomspace(0.5, 3, 181):
-        p = probabilities(scores, temperature)[:, _ENTAILMENT]
-        above = p >= threshold
-        if above.sum() >= _LEAST_PAIRS:
-            gaps.append((abs(float(p[above].mean() - truth[above].mean())), float(temperature)))
-    if not gaps:
-        raise RecipeError(f"fewer than {_LEAST_PAIRS} of {len(truth)} held-out pairs reach P = {threshold}: train longer")
-    return min(gaps)[1]
+        above = probabilities(scores, temperature)[:, _ENTAILMENT] >= threshold
+        if above.sum() >= _LEAST_PAIRS and truth[above].mean() >= precision:
+            return float(temperature)
+    raise RecipeError(
+        f"at no temperature do {_LEAST_PAIRS} of {len(truth)} held-out pairs reach P = {threshold} with {precision:.0%} of them entailed: "
+        "train longer"
+    )
 
 
 def reliability(entailment: np.ndarray, truth: np.ndarray) -> list[dict[str, float]]:
@@ -104,8 +104,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="score one held-out pair in so many")
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
 
     held_out = unseen(load_nli(options.nli), whole_mnli=False)
     fitted = [pair for pairs in held_out.values() for pair in calibration_half(pairs)[:: options.every]]

@@ -15,16 +15,27 @@ from recipe.judge.score import logits, probabilities
 from recipe.judge.train import Schedule, Trainer, load_base, save_model
 
 
-def test_the_temperature_that_made_the_labels_is_found() -> None:
+def test_the_temperature_is_the_lowest_that_is_precise_enough() -> None:
     generator = np.random.default_rng(0)
     scores = generator.normal(size=(40_000, 3)) * 5
-    entailment = probabilities(scores, 2.0)[:, LABELS.index("entailment")]
-    assert fit_temperature(scores, generator.random(40_000) < entailment) == pytest.approx(2.0, rel=0.1)
+    truth = generator.random(40_000) < probabilities(scores, 2.0)[:, LABELS.index("entailment")]
+    found = fit_temperature(scores, truth)
+
+    def precision(temperature: float) -> float:
+        return float(truth[probabilities(scores, temperature)[:, LABELS.index("entailment")] >= 0.9].mean())
+
+    assert precision(found) >= 0.92 > precision(found * 0.98)
+    assert fit_temperature(scores, truth, precision=0.95) > found
 
 
-def test_too_few_confident_pairs_are_an_error() -> None:
+def test_too_few_confident_pairs_or_too_few_right_ones_are_an_error() -> None:
     with pytest.raises(RecipeError, match="train longer"):
-        fit_temperature(np.zeros((500, 3)), np.zeros(500, bool))
+        fit_temperature(np.zeros((500, 3)), np.ones(500, bool))
+    sure = np.zeros((500, 3))
+    sure[:, LABELS.index("entailment")] = 30
+    assert fit_temperature(sure, np.ones(500, bool)) == pytest.approx(0.5)
+    with pytest.raises(RecipeError, match="train longer"):
+        fit_temperature(sure, np.arange(500) < 400)
 
 
 def test_a_folded_temperature_divides_the_logits(tiny_base: Path, tmp_path: Path) -> None:
