@@ -76,6 +76,10 @@ def test_what_is_faithful_before_what_is_in_the_group() -> None:
     assert not chosen.passes
 
 
+def test_an_invented_number_loses_where_nothing_is_faithful() -> None:
+    assert best(["A cat sat in 2001.", "A cat ran."], {"A cat sat in 2001.": 0.95, "A cat ran.": 0.4}).output == "A cat ran."
+
+
 def test_a_copy_only_where_nothing_else_is_faithful() -> None:
     longer = "In 1999 the old cat sat on the warm mat."
     assert best([X, longer], {longer: 0.75}).output == longer

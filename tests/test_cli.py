@@ -157,7 +157,9 @@ def test_the_best_of_several_rewrites(call_here: Caller, refused_here: Refuser, 
     assert all(row["passes"] in (True, False) and 0 <= row["entailment"] <= 1 and row["candidates"] <= 4 for row in rows)
     assert f"{sum(row['passes'] for row in rows)} of 2 faithful and long-extractive" in " ".join(written.stderr.decode().split())
     assert call_here(*asked, "-", text=lines).stdout.decode().splitlines() == [row["output"] for row in rows]
+    assert all({"in_group", "rouge_l"} <= set(row) for row in rows)
     assert "give one of them" in refused_here(*asked, "--beams", "2", "The senator voted.")
+    assert "give that too" in refused_here("rewrite", path, "--as", "paraphrase", "--judge", judge, "The senator voted.")
 
 
 def test_rewrite_mistakes(refused_here: Refuser, finished: Run) -> None:

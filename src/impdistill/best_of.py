@@ -80,7 +80,7 @@ class BestOf:
         return [chosen.output for chosen in self.choose(texts, group)]
 
     def choose(self, texts: Sequence[str], group: str, first: int = 0) -> list[Chosen]:
-        """The best rewrite of each text: one that passes; else a faithful one; else the likeliest to be.
+        """The best rewrite of each text: one that passes; else a faithful one; else the likeliest to be, without new numbers or names.
 
         Args:
             first: the number of the first text, where they are handed over in parts: the draws follow from it.
@@ -90,8 +90,7 @@ class BestOf:
             ModelError: the student has no such group, or its borders are not known.
         """
         self.student.check(texts, group)
-        if group not in self.groups:
-            raise ModelError(f"{self.student.name}: the borders of {group!r} are not known, so no rewrite can be chosen; give its run")
+        check_borders(self.student.name, self.groups, [group])
         wanted = self.groups[group]
 
         # 1. Candidates: a greedy one, then samples; each once.
@@ -123,7 +122,7 @@ class BestOf:
         copied = np.array([words(source) == words(output) for source, output in zip(sources, outputs, strict=True)])
 
         # 3. The best of each text. Copying is always faithful, so a copy comes after everything else that is.
-        ranks = [*zip(faithful & in_group, faithful & ~copied, faithful, entailment, strict=True)]
+        ranks = [*zip(faithful & in_group, faithful & ~copied, faithful, nothing_new, entailment, strict=True)]
         best: list[Chosen] = []
         start = 0
         for each in distinct:
@@ -135,6 +134,13 @@ class BestOf:
             best.append(Chosen(outputs[place], float(entailment[place]), bool(in_group[place]), passes, len(each)))
             start += len(each)
         return best
+
+
+def check_borders(student: str, known: Mapping[str, Group], wanted: Sequence[str]) -> None:
+    """Raise `ModelError` for the first wanted group whose borders are not known."""
+    for group in wanted:
+        if group not in known:
+            raise ModelError(f"{student}: the borders of {group!r} are not known, so no rewrite can be chosen; give the run that made it")
 
 
 def _nothing_new(source: str, output: str) -> bool:

@@ -214,7 +214,9 @@ def rewrite(
     best_of: Annotated[
         int, typer.Option("--best-of", min=1, max=256, help="Write so many, and take one that the judge finds faithful and in the group.")
     ] = 1,
-    judge_name: Annotated[str, typer.Option("--judge", metavar="MODEL", help="The judge of --best-of.")] = "starter:judge",
+    judge_name: Annotated[
+        str | None, typer.Option("--judge", metavar="MODEL", help="The judge of --best-of. Default: starter:judge.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores.")] = False,
     round_: RoundOption = None,
     device: DeviceOption = "auto",
@@ -228,13 +230,16 @@ def rewrite(
 
     if best_of > 1 and beams > 1:
         raise RecipeError("--best-of samples, and --beams searches; give one of them")
+    if judge_name is not None and best_of == 1:
+        raise RecipeError("--judge chooses for --best-of N; give that too")
     texts = lines_of(sys.stdin.buffer.read()) if text == "-" else [sentence_argument("TEXT", text)]
     if best_of > 1:
-        passing = 0
+        judge_name, passing = judge_name or "starter:judge", 0
         for line, passes in best_rewritten(model, round_, judge_name, device, texts, group, best_of, as_json):
-            print(line)
+            print(line, flush=True)
             passing += passes
-        error_console.print(f"{passing} of {len(texts)} faithful and {group}, by {judge_name}", highlight=False)
+        told = f"{passing} of {len(texts)} faithful and {group}, by {judge_name}"
+        error_console.print(told, markup=False, highlight=False, soft_wrap=True)
         return
     student = load_student(model, round_, device)
     for line in rewritten(student, texts, group, beams, as_json):

@@ -229,9 +229,16 @@ def test_the_best_of_a_student_is_a_system(tmp_path: Path) -> None:
     assert isinstance(found.rewriter, Remembering)
     assert isinstance(found.rewriter.rewriter, BestOf)
     assert found.rewriter.rewriter.candidates == 3
+    assert found.version is None  # no student's card may take its figures for the student's own
     answers = found.systems[0].answer(ONE)
     assert len(answers.outputs) == 2
     assert answers == contender(f"best-of:3:{folder}", Asking(("short",), judge=judge, device="cpu")).systems[0].answer(ONE)
+
+
+def test_without_borders_there_is_no_best(tmp_path: Path) -> None:
+    folder = tiny_student(tmp_path / "student", borders={})
+    with pytest.raises(ModelError, match="the borders of 'short' are not known"):
+        contender(f"best-of:3:{folder}", Asking(judge="no-such-judge", device="cpu"))
 
 
 @pytest.mark.parametrize("spec", ["best-of:starter", "best-of:1:starter", "best-of:x:starter", "best-of:4:"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 import weakref
 from typing import Any
 
@@ -43,33 +44,25 @@ def test_the_probe_accepts_what_it_accepts_of_shared_rows(kind: str) -> None:
     assert rows_module.can_share(model_of(kind), fixed=True)
 
 
-def test_a_smaller_batch_in_the_arena_of_a_larger_one() -> None:
+def test_nothing_is_left_of_the_batch_before() -> None:
     model = model_of("llama")
-    long = [[2 + place % 8 for place in range(50)], [4, 5], [3] * 40]
-    larger, _ = opened(model, [6, 6, 6], long)
-    arena = larger._arena
+    before, _ = opened(model, [3, 2, 4], [[2 + place % 8 for place in range(50)], [4, 5], [3] * 40])
     with torch.no_grad():
         for _ in range(ROOM + 2):
-            larger.step(torch.full((18,), 9))
-    rows, logits = opened(model, [2, 1, 3])
-    assert rows._arena is arena
-    check_against_whole_texts(model, rows, logits, [2, 1, 3])
+            before.step(torch.full((9,), 9))
+    rows, logits = opened(model, [3, 2, 4])
+    assert rows._arena is before._arena
+    check_against_whole_texts(model, rows, logits, [3, 2, 4])
 
 
-def test_an_arena_that_is_too_small_is_replaced_by_one_that_holds_both() -> None:
+def test_shapes_follow_from_the_batch_alone() -> None:
     model = model_of("gpt2")
     first, _ = opened(model, [1, 1, 1])
-    second, logits = opened(model, [2, 2, 2])
-    assert first._arena is not second._arena
-    assert second._arena.capacity == Capacity(prefixes=3, prefix_tokens=32, rows=6, rows_of_prefix=2, new_tokens=3 * ROOM)
-    check_against_whole_texts(model, second, logits, [2, 2, 2])
-    assert opened(model, [1, 1, 1])[0]._arena is second._arena
-
-
-def test_many_prefixes_and_many_rows_of_one_are_not_provided_for_together() -> None:
-    few, many = Capacity(1, 32, 100, 100, 16), Capacity(50, 32, 100, 2, 16)
-    assert few.grown(many) == many
-    assert Capacity(8, 32, 800, 100, 16).grown(Capacity(8, 64, 800, 100, 16)) == Capacity(8, 64, 800, 100, 16)
+    larger, _ = opened(model, [2, 2, 2])
+    assert larger._arena.capacity == Capacity(prefixes=3, prefix_tokens=128, rows=6, rows_of_prefix=2, new_tokens=3 * ROOM)
+    again, logits = opened(model, [3, 2, 4])
+    check_against_whole_texts(model, again, logits, [3, 2, 4])
+    assert opened(model, [1, 1, 1])[0]._arena.capacity == first._arena.capacity
 
 
 class NothingForTheHost(TorchDispatchMode):
@@ -149,6 +142,9 @@ def test_without_graphs_the_step_runs_as_it_is() -> None:
     rows._arena._records = True
     with pytest.warns(UserWarning, match="decoding without CUDA graphs, since a step could not be recorded: "):
         check_against_whole_texts(model, rows, logits, [3, 2, 4])
+    with warnings.catch_warnings():  # tried once a model
+        warnings.simplefilter("error")
+        check_against_whole_texts(model, *opened(model, [3, 3, 4]), [3, 3, 4])
 
 
 def test_an_arena_goes_with_its_model() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from impdistill.best_of import BestOf
-from impdistill.console.systems import STARTER, known_groups
+from impdistill.best_of import BestOf, check_borders
+from impdistill.console.systems import STARTER, STARTERS, known_groups
 from impdistill.errors import TextError
 from impdistill.filters import Scores
 from impdistill.models.judge import Judge
@@ -92,15 +92,19 @@ def best_rewritten(
     """
     student = load_student(model, round_, device)
     student.check(texts, group)
-    recipe = Run.open(model).recipe if RunDirectory.exists(Path(model)) else Recipe.load(STARTER) if model == STARTER else None
-    chooser = BestOf(student, Judge.load(judge, device=device), known_groups(student.format, recipe), candidates)
-    for start in range(0, len(texts), LINES_AT_ONCE):
-        part = texts[start : start + LINES_AT_ONCE]
+    recipe = Run.open(model).recipe if RunDirectory.exists(Path(model)) else Recipe.load(STARTER) if model in STARTERS else None
+    groups = known_groups(student.format, recipe)
+    check_borders(model, groups, [group])
+    chooser = BestOf(student, Judge.load(judge, device=device), groups, candidates)
+    at_once = max(1, LINES_AT_ONCE // candidates)
+    for start in range(0, len(texts), at_once):
+        part = texts[start : start + at_once]
         for text, chosen in zip(part, chooser.choose(part, group, first=start), strict=True):
             if not as_json:
                 yield chosen.output, chosen.passes
                 continue
-            found = {"entailment": round(chosen.entailment, 4), "passes": chosen.passes, "candidates": chosen.candidates}
+            found = {"entailment": round(chosen.entailment, 4), "in_group": chosen.in_group, "passes": chosen.passes}
+            found["candidates"] = chosen.candidates
             row = {"text": text, "group": group, "output": chosen.output, **scores(text, chosen.output), **found}
             yield json.dumps(row, ensure_ascii=False), chosen.passes
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from impdistill.best_of import BestOf
+from impdistill.best_of import BestOf, check_borders
 from impdistill.errors import BenchmarkError, ModelError
 from impdistill.evaluate import Benchmark, Rewriter, Rewriting, System, baseline, benchmark_of, read_benchmark
 from impdistill.evaluate.benchmarks import told_apart
@@ -24,6 +24,7 @@ from impdistill.transfer import run_and_round
 PROMPTED = "prompt:"
 BEST_OF = "best-of:"
 STARTER = "starter"
+STARTERS = (STARTER, "starter:student")
 ALWAYS = ("copy", "lead:0.79")
 """Rows of every table: on a benchmark with references near its sources both beat most models."""
 
@@ -256,7 +257,7 @@ def _student(spec: str, asking: Asking, candidates: int) -> Contender:
         run, round_ = found
         recipe, student = run.recipe, run.student(round_, device=asking.device)
     else:
-        recipe = Recipe.load(STARTER) if spec == STARTER else None  # of a folder nothing is known but what it says itself
+        recipe = Recipe.load(STARTER) if spec in STARTERS else None  # of a folder nothing is known but what it says itself
         student = Student.load("starter:student" if spec == STARTER else spec, device=asking.device)
     names = asking.groups or student.groups
     for name in names:
@@ -264,17 +265,20 @@ def _student(spec: str, asking: Asking, candidates: int) -> Contender:
             raise BenchmarkError(f"{spec}: this student knows no group {name!r}; it knows {', '.join(student.groups)}")
     known = known_groups(student.format, recipe)
     remembering = Remembering(student)
+    version: str | None = student.fingerprint
     if candidates > 1:
+        check_borders(spec, known, names)
+        version = None  # its figures are not the student's own
         remembering = Remembering(BestOf(student, Judge.load(asking.judge, device=asking.device), known, candidates))
         spec = f"{BEST_OF}{candidates}:{spec}"
     return Contender(
         spec,
-        tuple(Rewriting(f"{spec} {name}", remembering, name, student.fingerprint) for name in names),
+        tuple(Rewriting(f"{spec} {name}", remembering, name, version) for name in names),
         remembering,
         tuple(known[name] for name in names if name in known),
         tuple(name for name in names if name not in known),
         student_reader(student, names),
-        student.fingerprint,
+        version,
     )
 
 

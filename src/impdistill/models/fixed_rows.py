@@ -1,10 +1,12 @@
 """Rows in buffers that stay where they are, so that a GPU can repeat a step without being told its kernels one by one.
 
 A step of many small layers takes a GPU less time than it takes Python to ask for it. Here all that a step reads and writes lies in an
-`Arena` that is kept from one batch to the next: the new tokens, their positions, the keys and values of prefixes and rows. So a
-step of so many rows is recorded once, as a CUDA graph, and from then on replayed. What it computes is what `SharedRows` computes;
-shorter prefixes and batches than the arena holds are hidden, not copied. Where a graph cannot be recorded, and on a CPU,
-the same step runs as it is.
+`Arena` that is kept from one batch to the next of the same shape: the new tokens, their positions, the keys and values of prefixes and
+rows. So a step of so many rows is recorded once, as a CUDA graph, and from then on replayed. What it computes is what `SharedRows`
+computes; shorter prefixes are hidden, not copied. Where a graph cannot be recorded, and on a CPU, the same step runs as it is.
+
+The shapes of an arena follow from its batch alone, so that a text's last bits never depend on what was sampled before it. All
+rows have room for all new tokens from the beginning: that is more memory than `SharedRows` take.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,8 +27,8 @@ from impdistill.models.generative import logits_of
 from impdistill.models.memory import is_out_of_memory
 from impdistill.models.shared_attention import SharedPrefix, attending_to_shared_prefix, grid_of, with_room
 
-_PREFIX_STEP = 32
-"""An arena's prefixes have a multiple of this many places, so that it is seldom replaced by a larger one."""
+_LEAST_PREFIX = 128
+"""An arena's prefixes have so many places, or a power of two that is larger: most batches then have one shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,6 @@ class Capacity:
     rows: int
     rows_of_prefix: int
     new_tokens: int
-
-    def holds(self, other: Capacity) -> bool:
-        return all(own >= needed for own, needed in zip(astuple(self), astuple(other), strict=True))
-
-    def grown(self, other: Capacity) -> Capacity:
-        """What holds both, unless its steps would spend most of their time on places that `other` leaves empty: then `other`."""
-        joined = Capacity(*map(max, astuple(self), astuple(other)))
-        return joined if joined.prefixes * joined.rows_of_prefix <= 2 * other.prefixes * other.rows_of_prefix else other
 
 
 class _FixedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
@@ -106,7 +100,7 @@ class Arena:
         self.logits: Tensor | None = None  # (rows, vocab), made in the first step
         self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph | None] = {}
         self._pool: Any = None
-        self._records = device.type == "cuda"
+        self._records = device.type == "cuda" and model not in _NOT_RECORDED
 
     def most(self, rows: int) -> int:
         """Rows of a prefix for which a step of so many rows has places."""
@@ -119,8 +113,8 @@ class Arena:
         """
         shape = rows, new_tokens
         if not self._records or shape not in self._graphs:
-            self._graphs[shape] = None
             self.forward(rows, new_tokens)
+            self._graphs[shape] = None
         else:
             graph = self._graphs[shape] or self._recorded(rows, new_tokens)
             if graph is None:
@@ -159,14 +153,17 @@ class Arena:
 
     def _recorded(self, rows: int, new_tokens: int) -> torch.cuda.CUDAGraph | None:
         """The step as a graph; None, now and from then on, where the model or the memory does not allow that."""
+        model = self._model()
+        assert model is not None
         try:
             with _on(self.device):
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
                 graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                with torch.cuda.graph(graph, pool=self._pool, stream=_stream(model), capture_error_mode="thread_local"):
                     self.forward(rows, new_tokens)
         except RuntimeError as error:
-            self._records = False
+            self._records, self._graphs, self._pool = False, {}, None
+            _NOT_RECORDED.add(model)
             if not is_out_of_memory(error):
                 warnings.warn(f"decoding without CUDA graphs, since a step could not be recorded: {error}", stacklevel=2)
             return None
@@ -189,19 +186,28 @@ def _on(device: torch.device) -> Iterator[None]:
 
 
 _ARENAS: weakref.WeakKeyDictionary[PreTrainedModel, Arena] = weakref.WeakKeyDictionary()
-"""One a model, as large as it has been needed."""
+"""One a model: that of its last batch."""
+
+_STREAMS: weakref.WeakKeyDictionary[PreTrainedModel, torch.cuda.Stream] = weakref.WeakKeyDictionary()
+"""Where a model's steps are recorded. Each has its own: with a stream go buffers of the matrix library, which are freed with a graph."""
+
+_NOT_RECORDED: weakref.WeakSet[PreTrainedModel] = weakref.WeakSet()
+"""Models of which a step could not be recorded."""
+
+
+def _stream(model: PreTrainedModel) -> torch.cuda.Stream:
+    if model not in _STREAMS:
+        _STREAMS[model] = torch.cuda.Stream(model.device)  # type: ignore[no-untyped-call]
+    return _STREAMS[model]
 
 
 def arena_for(model: PreTrainedModel, cache: DynamicCache, needed: Capacity) -> Arena:
-    """The model's arena, replaced by a larger one where it is too small."""
-    arena = _ARENAS.get(model)
-    if arena is not None and arena.capacity.holds(needed):
-        return arena
-    capacity = needed if arena is None else arena.capacity.grown(needed)
-    del arena
-    _ARENAS.pop(model, None)  # first, so that both need not fit into memory
-    _ARENAS[model] = arena = Arena(model, cache, capacity)
-    return arena
+    """The model's arena, if it is of just this capacity; else a new one in its place."""
+    if model not in _ARENAS or _ARENAS[model].capacity != needed:
+        _ARENAS.pop(model, None)  # first, so that both need not fit into memory
+        with torch.inference_mode(False):  # else nothing but inference mode could ever write into it
+            _ARENAS[model] = Arena(model, cache, needed)
+    return _ARENAS[model]
 
 
 class FixedRows:
@@ -212,7 +218,7 @@ class FixedRows:
         prefixes, longest = mask.shape
         needed = Capacity(
             prefixes=prefixes,
-            prefix_tokens=-(-longest // _PREFIX_STEP) * _PREFIX_STEP,
+            prefix_tokens=max(_LEAST_PREFIX, 1 << (longest - 1).bit_length()),
             rows=len(owner),
             rows_of_prefix=int(owner.bincount().max()),
             new_tokens=with_room(new_tokens),

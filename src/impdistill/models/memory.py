@@ -13,8 +13,10 @@ T = TypeVar("T")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch means that memory ran out: on CUDA it raises a class of its own, the CPU's allocator the bare `RuntimeError`."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether torch means that memory ran out: a class of its own, or a bare `RuntimeError` of the CPU's or CUDA's own allocator."""
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "CUDA error: out of memory")
+    )
 
 
 def in_halving_batches(rows: Sequence[T], most: int, run: Callable[[Sequence[T]], None], notes: list[str], what: str) -> None:

@@ -12,6 +12,7 @@ Knows nothing of how a token is chosen.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from transformers.cache_utils import DynamicLayer
 
 from impdistill.models.fixed_rows import FixedRows
 from impdistill.models.generative import accepts, logits_of
+from impdistill.models.memory import is_out_of_memory
 from impdistill.models.shared_attention import SharedPrefix, SuffixCache, attending_to_shared_prefix, grid_of, with_room
 
 
@@ -47,14 +49,16 @@ def open_rows(
         model: a causal language model.
         prefixes: token ids, none empty.
         rows: how many continuations each is to have; the rows of a prefix lie together, in the order of the prefixes.
-        new_tokens: most tokens of a continuation. Given, rows on a GPU are `FixedRows`, of which a model has one batch at a time.
+        new_tokens: most tokens of a continuation. Given, rows on a GPU are `FixedRows`, of which a model has one batch at a time,
+            if the environment sets IMPDISTILL_CUDA_GRAPHS=1.
 
     Returns:
         The rows, and the logits of their first tokens, (sum of rows, vocab).
     """
     cache, mask, owner, logits = _encode(model, prefixes, rows)
     opened: Rows
-    if new_tokens is not None and model.device.type == "cuda" and can_share(model, fixed=True):
+    recorded = model.device.type == "cuda" and os.environ.get("IMPDISTILL_CUDA_GRAPHS") == "1"
+    if new_tokens is not None and recorded and can_share(model, fixed=True):
         opened = FixedRows(model, cache, mask, owner, new_tokens)
     else:
         opened = SharedRows(model, cache, mask, owner) if can_share(model) else ExpandedRows(model, cache, mask, owner)
@@ -220,10 +224,12 @@ def _probe(model: PreTrainedModel, fixed: bool) -> bool:
     if not all(type(layer) is DynamicLayer for layer in cache.layers):
         return False
     owners = torch.tensor(owner, device=device)
-    rows = FixedRows(model, cache, mask, owners, len(steps)) if fixed else SharedRows(model, cache, mask, owners)
     try:
+        rows = FixedRows(model, cache, mask, owners, len(steps)) if fixed else SharedRows(model, cache, mask, owners)
         logits = [rows.step(torch.tensor(tokens, device=device)) for tokens in steps][-1].float()
-    except (RuntimeError, TypeError, KeyError, AttributeError):  # what models raise that do not take such attention
+    except (RuntimeError, TypeError, KeyError, AttributeError) as error:  # what models raise that do not take such attention
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
         return False
     wholes = [prefixes[prefix] + [step[row] for step in steps] for row, prefix in enumerate(owner)]
     right = torch.stack([model(input_ids=torch.tensor([whole], device=device)).logits[0, -1].float() for whole in wholes])
