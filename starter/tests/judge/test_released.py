@@ -40,7 +40,7 @@ def test_judge_files_are_small_plain_and_bfloat16(judge) -> None:
 def test_judge_tells_plain_cases_apart(judge, premise: str, entailed: str, not_entailed: str) -> None:
     pairs = [LabelledPair(premise, hypothesis, "neutral", "x") for hypothesis in (entailed, not_entailed)]
     high, low = probabilities(logits(judge, pairs))[:, LABELS.index("entailment")]
-    assert high > 0.75 > low  # .75 is where the starter recipe draws the line
+    assert high > 0.85 > low  # where the starter recipe draws the line
 
 
 def test_embedder_is_small_and_ranks_meaning() -> None:
