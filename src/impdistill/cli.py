@@ -223,7 +223,7 @@ def rewrite(
 ) -> None:
     """Rewrite sentences with a trained student: one line out for each line in, in order.
 
-    With --best-of 16 a small student does far better, in some twenty times the time: it samples, and a judge chooses. How many of the
+    With --best-of 16 a small student does far better, for sixteen times the work: it samples, and a judge chooses. How many of the
     lines are good is said at the end.
     """
     from impdistill.console.rewriting import best_rewritten, lines_of, load_student, rewritten, sentence_argument

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache
 
 from impdistill.models.generative import logits_of
 from impdistill.models.memory import is_out_of_memory
-from impdistill.models.shared_attention import SharedPrefix, attending_to_shared_prefix, grid_of, with_room
+from impdistill.models.shared_attention import SharedPrefix, SuffixLayer, attending_to_shared_prefix, grid_of, with_room
 
 _LEAST_PREFIX = 128
 """An arena's prefixes have so many places, or a power of two that is larger: most batches then have one shape."""
@@ -42,34 +42,21 @@ class Capacity:
     new_tokens: int
 
 
-class _FixedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """The arena's keys and values of one layer, of the first rows and tokens: a view, into which the newest token is written."""
+class _FixedLayer(SuffixLayer):  # type: ignore[no-untyped-call]
+    """The arena's keys and values of one layer, of the first rows and tokens: a view, into which the newest token is written.
 
-    is_sliding = False
+    Its `length` stays 0: positions are given with every call, and nothing else may depend on a number that a graph would freeze.
+    """
 
     def __init__(self, keys: Tensor, values: Tensor, place: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.keys: Tensor
-        self.values: Tensor
+        super().__init__()
         self.keys, self.values, self._place = keys, values, place
         self.is_initialized = True
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        raise NotImplementedError("the arena's buffers are there from the beginning")
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         self.keys.index_copy_(2, self._place, key_states)
         self.values.index_copy_(2, self._place, value_states)
         return self.keys, self.values
-
-    def get_seq_length(self) -> int:
-        return 0  # positions are given with every call, and nothing else may depend on a number that a graph would freeze
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return query_length, 0
-
-    def get_max_length(self) -> int:
-        return -1
 
 
 class Arena:

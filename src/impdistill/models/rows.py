@@ -57,8 +57,8 @@ def open_rows(
     """
     cache, mask, owner, logits = _encode(model, prefixes, rows)
     opened: Rows
-    recorded = model.device.type == "cuda" and os.environ.get("IMPDISTILL_CUDA_GRAPHS") == "1"
-    if new_tokens is not None and recorded and can_share(model, fixed=True):
+    wants_graphs = model.device.type == "cuda" and os.environ.get("IMPDISTILL_CUDA_GRAPHS") == "1"
+    if new_tokens is not None and wants_graphs and can_share(model, fixed=True):
         opened = FixedRows(model, cache, mask, owner, new_tokens)
     else:
         opened = SharedRows(model, cache, mask, owner) if can_share(model) else ExpandedRows(model, cache, mask, owner)
