@@ -93,6 +93,21 @@ def test_students_rewrite_and_export_stands_on_its_own(finished: Run, tmp_path: 
         export_run(finished, tmp_path / "out")
 
 
+def test_a_student_may_write_several_outputs_of_each_group(run_copy: Path, small_recipe: Recipe) -> None:
+    sampled = ["self_distillation.decoding.sampling.top_p=0.9", "self_distillation.decoding.max_new_tokens=12"]
+    outputs = {}
+    for samples in (1, 3):
+        run = distill(changed(small_recipe, *sampled, f"self_distillation.decoding.samples={samples}"), run_copy, update=True)
+        store = run.directory.current_stage("rewrites.1.news")
+        assert isinstance(store, StageStore)
+        rows = store.read("rewrites").to_pylist()
+        assert store.counts()["outputs"] == sum(len(row["outputs"]) for row in rows) == len(rows) * 5 * samples
+        assert all(Counter(row["groups"]) == dict.fromkeys(row["groups"], samples) for row in rows)
+        outputs[samples] = [dict(list(zip(row["groups"], row["outputs"], strict=True))[:5]) for row in rows]
+        assert samples == 1 or any(len(set(row["outputs"])) > 5 for row in rows)
+    assert outputs[1] == outputs[3]  # the first ones are the same whatever comes after them
+
+
 def test_again_does_nothing(finished: Run, small_recipe: Recipe) -> None:
     before = outcome(finished.path)
     assert {stage.state for stage in plan(small_recipe, finished.path)} == {"done"}

@@ -96,6 +96,10 @@ def test_what_is_left_out_keeps_its_default() -> None:
         ({"teachers": [{"domain": "a", "model": "m", "prefix": "sports"}]}, "teachers.0.prefix: no such rule; use news, .*found 'sports'"),
         ({"teachers": [{"domain": "my_domain", "model": "m"}]}, "teachers.0.domain: "),
         (
+            {"self_distillation": {"decoding": {"samples": 4}}},
+            r"self_distillation.decoding: samples .4. would all be the same",
+        ),
+        (
             {"self_distillation": {"decoding": {"beams": 4, "sampling": {}}}},
             "self_distillation.decoding: beams .4. and sampling exclude each other",
         ),

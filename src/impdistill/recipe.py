@@ -306,10 +306,14 @@ class StudentDecoding(Section):
     beams: Annotated[int, Field(ge=1, le=16)] = 1
     sampling: NucleusSampling | None = None
     """None: greedy or beam search."""
+    samples: Annotated[int, Field(ge=1, le=256)] = 1
+    """Outputs of each x and group, from which the filters take the best (the paper: 1); more than one needs sampling."""
     max_new_tokens: Annotated[int, Field(ge=4, le=512)] = 96
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        if self.samples > 1 and self.sampling is None:
+            raise ValueError(f"samples ({self.samples}) would all be the same; set sampling: {{top_p: 0.9}} or samples: 1")
         if self.beams > 1 and self.sampling is not None:
             raise ValueError(f"beams ({self.beams}) and sampling exclude each other; set beams: 1 or sampling: null")
         return self
@@ -443,5 +447,4 @@ class Recipe(Section):
 
 
 def _known_keys() -> set[str]:
-    sections: list[type[Section]] = [Recipe, *Section.__subclasses__()]
-    return {key for section in sections for key in section.model_fields}
+    return {key for section in (Recipe, *Section.__subclasses__()) for key in section.model_fields}

@@ -1,8 +1,8 @@
-"""Stage: what the last student makes of each source sentence, once for every group (Jung et al. 2023, equation 10)."""
+"""Stage: what the last student makes of each source sentence, for every group (Jung et al. 2023, equation 10)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
         ("context", pa.int64()),
         ("source", pa.string()),
         ("groups", pa.list_(pa.string())),
-        ("outputs", pa.list_(pa.string())),  # one a group
+        ("outputs", pa.list_(pa.string())),  # one for each of `groups`, in which a group stands as often as it was sampled
     ]
 )
 
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
 def rewriting_step(
     recipe: Recipe, tasks: Sequence[Task], sources: RowStep, student: FolderStep, teacher: TeacherRecipe, round_: int
 ) -> RowStep:
-    """An output y for each group and source sentence, but for sentences that no task's fluency filter would let pass."""
+    """Outputs y for each group and source sentence, but for sentences that no task's fluency filter would let pass."""
     groups = tuple(instructions(tasks))
     critic = critic_model(recipe, tasks)
     return RowStep(
@@ -102,19 +102,23 @@ def open_rewriting(
         texts = [sentence for _, sentence in rows]
         numbers = torch.tensor([context for context, _ in rows], dtype=torch.int64)
 
-        def randomness(group: str, chosen: torch.Tensor, position: int) -> torch.Tensor:
-            return uniforms(recipe.seed, f"{name}/{group}", numbers[chosen], chosen, position)
+        def rewritten(sample: int) -> Mapping[str, list[str]]:
+            def randomness(group: str, chosen: torch.Tensor, position: int) -> torch.Tensor:
+                stream = f"{name}/{group}" + (f"/{sample}" if sample else "")
+                return uniforms(recipe.seed, stream, numbers[chosen], chosen, position)
 
-        outputs = student.rewrite_groups(texts, groups, decoding=decoding, uniforms=randomness)
+            return student.rewrite_groups(texts, groups, decoding=decoding, uniforms=randomness)
+
+        samples = [rewritten(sample) for sample in range(wanted.samples)]
         columns = [
             [context for context, _ in rows],
             texts,
-            [list(groups)] * len(rows),
-            [[outputs[group][number] for group in groups] for number in range(len(rows))],
+            [list(groups) * len(samples)] * len(rows),
+            [[outputs[group][number] for outputs in samples for group in groups] for number in range(len(rows))],
         ]
-        written = [output for group in groups for output in outputs[group]]
+        written = [output for outputs in samples for group in groups for output in outputs[group]]
         tokens = student.tokenizer(written, add_special_tokens=False).input_ids if written else []
-        counts |= {"sources": len(rows), "outputs": len(rows) * len(groups), "tokens": sum(map(len, tokens))}
+        counts |= {"sources": len(rows), "outputs": len(written), "tokens": sum(map(len, tokens))}
         return BlockResult(
             {"rewrites": pa.table(columns, schema=SCHEMA)}, counts, (*taken(student.notes), *(taken(critic.notes) if critic else ()))
         )

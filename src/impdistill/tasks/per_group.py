@@ -1,0 +1,48 @@
+"""Diversity within groups: what a student says of one x in the manner of five groups are no duplicates of each other.
+
+The diversity filter takes pairs with the same x for duplicates (Jung et al. 2023, algorithm 1). Of the teacher's pairs that leaves one of
+many ways to say the same; of a student's it would leave one summary of each x, the likeliest, where four were asked for. The
+paper's own counts exclude that: 2M sources gave 2.13M summaries (table 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from impdistill.filters import Diversity, Filter
+from impdistill.filters.funnel import Decision
+from impdistill.filters.scores import Pairs, Scores
+from impdistill.tasks.task import Group, Task
+
+
+@dataclass(frozen=True, slots=True)
+class PerGroup:
+    """Lets a filter that compares pairs with each other see those of one group at a time; pairs in no group are one more set."""
+
+    rule: Filter
+    groups: tuple[Group, ...]
+
+    @property
+    def name(self) -> str:
+        return self.rule.name
+
+    def settings(self) -> Mapping[str, Any]:
+        borders = {group.name: [*map(str, group.compression), *map(str, group.similarity)] for group in self.groups}
+        return {**self.rule.settings(), "within": borders}
+
+    def keep(self, scores: Scores, pairs: Pairs) -> Decision:
+        group = Task("", (), self.groups).group_of(scores.compression(pairs), scores.similarity(pairs))
+        kept = np.zeros(len(pairs), dtype=bool)
+        for each in np.unique(group):
+            members = np.flatnonzero(group == each)
+            kept[members] = yield from self.rule.keep(scores, pairs[members])
+        return kept
+
+
+def diverse_within_groups(task: Task) -> Task:
+    """The task as rounds of self-distillation filter by it."""
+    return replace(task, filters=tuple(PerGroup(rule, task.groups) if isinstance(rule, Diversity) else rule for rule in task.filters))
