@@ -54,7 +54,8 @@ from impdistill.models.judge import Judge, label_columns
 from impdistill.models.loading import resolve
 from impdistill.models.teacher import Teacher
 from impdistill.pipeline import _Maker, loop
-from impdistill.recipe import NucleusSampling, Recipe
+from impdistill.recipe import Recipe
+from impdistill.recipe_student import NucleusSampling
 from impdistill.run import RunDirectory
 from impdistill.stages.step import FolderStep, RowStep
 from impdistill.tasks import tasks_of

@@ -16,6 +16,7 @@ FLOORS = {
     "recipe": 2,
     "recipe_fields": 2,
     "recipe_source": 2,
+    "recipe_student": 2,
     "recipes": 2,
     "run": 2,
     "decode": 3,

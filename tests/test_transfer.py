@@ -15,7 +15,7 @@ from impdistill.errors import BenchmarkError, LockedError, ModelError, RecipeErr
 from impdistill.evaluate import Benchmark, benchmark_of
 from impdistill.models.student import Student
 from impdistill.models.student_format import PROMPTS, StudentFormat
-from impdistill.recipe import TrainingRecipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.run import RunLock, StageProgress
 from impdistill.transfer import RECORD_NAME, HumanPairs, Start, finetune_student, human_pairs, instruction_for, training_with
 from tests.tiny_students import GROUPS, examples, save_base

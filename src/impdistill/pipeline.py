@@ -24,7 +24,7 @@ from impdistill.stages.screening import screen_step
 from impdistill.stages.sequential import sequential_step
 from impdistill.stages.step import FolderStep, Observer, Place, RowStep, Step
 from impdistill.stages.training import training_step
-from impdistill.tasks import Task, diverse_within_groups, tasks_of
+from impdistill.tasks import Task, for_self_distillation, tasks_of
 from impdistill.train.finetune import choose_training_device
 
 AnyStep = TypeVar("AnyStep", RowStep, FolderStep)
@@ -56,12 +56,12 @@ def loop(recipe: Recipe, tasks: Sequence[Task], do: Doer) -> None:
     for round_ in range(1, recipe.self_distillation.rounds + 1):
         # 6: x from the teacher, y from the last student, the same filters -> D1
         filtered = []
-        diverse = tuple(map(diverse_within_groups, tasks))
+        stricter = for_self_distillation(tasks, recipe.self_distillation.entailment)
         for teacher in recipe.teachers:
             contexts = do(contexts_step(recipe, teacher, round_))
             sources = do(sources_step(recipe, teacher, contexts, round_))
             rewrites = do(rewriting_step(recipe, tasks, sources, student, teacher, round_))
-            filtered.append(filter_candidates(recipe, teacher, diverse, [rewrites], round_, do))
+            filtered.append(filter_candidates(recipe, teacher, stricter, [rewrites], round_, do))
         dataset = do(dataset_step(recipe, tasks, filtered, round_))
 
         # 7: M1 -> M2

@@ -16,14 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from impdistill import recipe_source
 from impdistill.errors import RecipeError
 from impdistill.recipe_fields import PREFIX_RULES, Domain, Interval, Name, Phrase, PositiveInt, Section, Share
-
-
-class NucleusSampling(Section):
-    """Sampling from the smallest set of tokens whose probability reaches `top_p` (Holtzman et al. 2020)."""
-
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
-    max_new_tokens: Annotated[int, Field(ge=4, le=1024)] = 64
+from impdistill.recipe_student import NucleusSampling, SelfDistillationRecipe, StudentRecipe
 
 
 class TeacherRecipe(Section):
@@ -271,68 +264,6 @@ class DatasetRecipe(Section):
     """Cap every group at the size of the smallest."""
 
 
-class TrainingRecipe(Section):
-    """Fine-tuning of the student by the conditional likelihood of y (section 2.1.2)."""
-
-    epochs: Annotated[float, Field(gt=0)] = 3.0
-    max_steps: PositiveInt | None = None
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    warmup: Share = 0.05
-    """Share of the steps over which the learning rate rises."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    batch_size: PositiveInt = 8
-    """Pairs in one forward pass on one device."""
-    gradient_accumulation: PositiveInt = 8
-    max_source_tokens: PositiveInt = 256
-    max_target_tokens: PositiveInt = 128
-    evaluations_per_epoch: PositiveInt = 2
-    patience: Annotated[int, Field(ge=1)] | None = 3
-    """Evaluations without a lower held-out loss after which training stops; None never stops early."""
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Of the arithmetic; the weights are trained in fp32."""
-
-
-class StudentRecipe(Section):
-    """M0, the model that becomes the task model."""
-
-    model: str = "t5-large"
-    revision: str | None = None
-    training: TrainingRecipe = TrainingRecipe()
-
-
-class StudentDecoding(Section):
-    """How the student writes y in self-distillation."""
-
-    beams: Annotated[int, Field(ge=1, le=16)] = 1
-    sampling: NucleusSampling | None = None
-    """None: greedy or beam search."""
-    samples: Annotated[int, Field(ge=1, le=256)] = 1
-    """Outputs of each x and group, from which the filters take the best (the paper: 1); more than one needs sampling."""
-    max_new_tokens: Annotated[int, Field(ge=4, le=512)] = 96
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.samples > 1 and self.sampling is None:
-            raise ValueError(f"samples ({self.samples}) would all be the same; set sampling: {{top_p: 0.9}} or samples: 1")
-        if self.beams > 1 and self.sampling is not None:
-            raise ValueError(f"beams ({self.beams}) and sampling exclude each other; set beams: 1 or sampling: null")
-        return self
-
-
-class SelfDistillationRecipe(Section):
-    """Rounds of x from the teacher, y from the student, filter, train (section 2.2)."""
-
-    rounds: Annotated[int, Field(ge=0, le=20)] = 1
-    contexts: PositiveInt = 500_000
-    sources_per_context: PositiveInt = 4
-    sampling: NucleusSampling = NucleusSampling(top_p=0.9)
-    decoding: StudentDecoding = StudentDecoding()
-    start_from: Literal["previous", "base"] = "previous"
-    """Which weights a round's training starts from: the last student (the paper) or M0 (its ablation)."""
-    training: TrainingRecipe | None = None
-    """None: as for the first student."""
-
-
 class NumericsRecipe(Section):
     """What floating point depends on besides the models: part of the keys."""
 
@@ -394,6 +325,8 @@ class Recipe(Section):
         groups = [group for task in self.tasks.values() for group in task.groups]
         if len(set(groups)) < len(groups):
             raise ValueError(f"tasks: a group's name must be unique over all tasks, found {', '.join(groups)}")
+        if strange := [name for name in self.self_distillation.entailment if name not in self.tasks]:
+            raise ValueError(f"self_distillation.entailment: no such task: {', '.join(strange)}; the tasks are {', '.join(self.tasks)}")
         asking = [name for name, task in self.tasks.items() if task.filters.fluency is not None]
         if asking and self.critic.model is None:
             raise ValueError(
@@ -447,4 +380,5 @@ class Recipe(Section):
 
 
 def _known_keys() -> set[str]:
-    return {key for section in (Recipe, *Section.__subclasses__()) for key in section.model_fields}
+    sections: list[type[Section]] = [Recipe, *Section.__subclasses__()]
+    return {key for section in sections for key in section.model_fields}

@@ -22,7 +22,8 @@ from impdistill.evaluate.question_pairs import Pair, split_by_cluster, without_c
 from impdistill.models.loading import fingerprint, resolve
 from impdistill.models.student_format import FILE_NAME, StudentFormat
 from impdistill.outcome import Run
-from impdistill.recipe import Recipe, TrainingRecipe
+from impdistill.recipe import Recipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.run import Lineage, RunDirectory, RunLock, StageProgress
 from impdistill.run.storage import (
     BrokenSealError,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from impdistill.filters import Candidates, Entailment, Length, run_block
 from impdistill.recipe import Recipe
-from impdistill.tasks import Task, diverse_within_groups, tasks_of
+from impdistill.tasks import Task, for_self_distillation, tasks_of
 
 X = "The old council in the city approved the new budget for schools on Monday after a long debate."
 SHORT = "The council approved the budget."
@@ -32,14 +32,22 @@ def kept(task: Task) -> set[str]:
 def test_the_best_of_each_group_stays() -> None:
     summary = tasks_of(Recipe.load({"teachers": [{"domain": "news", "model": "m"}]}))[0]
     assert kept(summary) == {SHORTER}
-    assert kept(diverse_within_groups(summary)) == {SHORTER, LONG}
+    [within] = for_self_distillation([summary], {})
+    assert kept(within) == {SHORTER, LONG}
 
 
 def test_only_diversity_looks_within_groups_and_its_borders_are_in_the_key() -> None:
     summary = tasks_of(Recipe.load({"teachers": [{"domain": "news", "model": "m"}]}))[0]
-    within = diverse_within_groups(summary)
+    [within] = for_self_distillation([summary], {})
     assert [rule.name for rule in within.filters] == [rule.name for rule in summary.filters]
     assert [type(rule) for rule in within.filters[:-1]] == [Length, Entailment]
     before, after = summary.filters[-1].settings(), within.filters[-1].settings()
     assert {**before, "within": after["within"]} == after
     assert after["within"]["long-extractive"] == ["0.5", "0.8", "0.6", "inf"]
+
+
+def test_a_task_may_have_a_threshold_of_its_own() -> None:
+    summary, paraphrase = tasks_of(Recipe.load({"teachers": [{"domain": "news", "model": "m"}]}))
+    stricter = for_self_distillation([summary, paraphrase], {"summary": 0.97})
+    assert [[rule.threshold for rule in task.filters if isinstance(rule, Entailment)] for task in stricter] == [[0.97], [0.9]]
+    assert kept(stricter[0]) == {SHORTER}

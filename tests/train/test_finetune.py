@@ -13,7 +13,8 @@ from impdistill.errors import ModelError, RecipeError, RunError
 from impdistill.models.generative import load_generative
 from impdistill.models.student import Student
 from impdistill.models.student_format import PROMPTS, Borders, StudentFormat
-from impdistill.recipe import Recipe, TrainingRecipe
+from impdistill.recipe import Recipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.tasks import borders, tasks_of
 from impdistill.train.examples import EncodedPairs, Example
 from impdistill.train.finetune import TrainingResult, finetune

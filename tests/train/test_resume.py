@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from impdistill.recipe import TrainingRecipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.train import finetune as finetune_module
 from impdistill.train.checkpoints import MANIFEST_NAME, newest
 from impdistill.train.examples import Example

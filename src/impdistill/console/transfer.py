@@ -10,7 +10,7 @@ from impdistill.console.ablation import AblationRow, baseline_row
 from impdistill.console.systems import readable_for, with_baselines
 from impdistill.evaluate import Benchmark, Metric, Rewriting, evaluate
 from impdistill.models.student import Student
-from impdistill.recipe import TrainingRecipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.stages.step import Observer
 from impdistill.transfer import Finetuned, HumanPairs, Start, finetune_student
 

@@ -13,7 +13,8 @@ from impdistill.generate.contexts import ContextSettings, sample_contexts
 from impdistill.models.loading import fingerprint
 from impdistill.models.memory import taken
 from impdistill.models.teacher import Teacher
-from impdistill.recipe import NucleusSampling, Recipe, TeacherRecipe
+from impdistill.recipe import Recipe, TeacherRecipe
+from impdistill.recipe_student import NucleusSampling
 from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.machine import use_threads
 from impdistill.stages.step import RowStep, stage_name

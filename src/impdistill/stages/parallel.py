@@ -11,7 +11,8 @@ import pyarrow as pa
 from impdistill.generate.parallel import sample_pools
 from impdistill.models.loading import fingerprint
 from impdistill.models.memory import taken
-from impdistill.recipe import NucleusSampling, Recipe, TeacherRecipe
+from impdistill.recipe import Recipe, TeacherRecipe
+from impdistill.recipe_student import NucleusSampling
 from impdistill.run import BlockResult, Lineage, StageStore
 from impdistill.stages.contexts import contexts_of_block, load_teacher, nucleus, shape_settings
 from impdistill.stages.step import RowStep, input_keys, stage_name

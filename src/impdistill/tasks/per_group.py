@@ -7,13 +7,13 @@ paper's own counts exclude that: 2M sources gave 2.13M summaries (table 7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from impdistill.filters import Diversity, Filter
+from impdistill.filters import Diversity, Entailment, Filter
 from impdistill.filters.funnel import Decision
 from impdistill.filters.scores import Pairs, Scores
 from impdistill.tasks.task import Group, Task
@@ -43,6 +43,14 @@ class PerGroup:
         return kept
 
 
-def diverse_within_groups(task: Task) -> Task:
-    """The task as rounds of self-distillation filter by it."""
-    return replace(task, filters=tuple(PerGroup(rule, task.groups) if isinstance(rule, Diversity) else rule for rule in task.filters))
+def for_self_distillation(tasks: Sequence[Task], entailment: Mapping[str, float]) -> tuple[Task, ...]:
+    """The tasks as rounds of self-distillation filter by them: diversity within groups; `entailment` has thresholds by task."""
+
+    def changed(task: Task, rule: Filter) -> Filter:
+        if isinstance(rule, Diversity):
+            return PerGroup(rule, task.groups)
+        if isinstance(rule, Entailment) and task.name in entailment:
+            return replace(rule, threshold=entailment[task.name])
+        return rule
+
+    return tuple(replace(task, filters=tuple(changed(task, rule) for rule in task.filters)) for task in tasks)

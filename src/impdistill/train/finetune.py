@@ -22,7 +22,7 @@ from impdistill.models.loading import STARTER, choose_device, choose_dtype, fing
 from impdistill.models.pair_batch import PairCollator
 from impdistill.models.student import save_student
 from impdistill.models.student_format import FILE_NAME, PROMPTS, Borders, StudentFormat
-from impdistill.recipe import TrainingRecipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.run.storage import JSON, canonical, foreign_storage_errors, make_directory
 from impdistill.train.checkpoints import Checkpoint, checkpoint_path, newest
 from impdistill.train.examples import EncodedPairs, Example

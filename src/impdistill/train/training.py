@@ -28,7 +28,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from impdistill.errors import RecipeError
 from impdistill.models.pair_batch import IGNORED, PairCollator
-from impdistill.recipe import TrainingRecipe
+from impdistill.recipe_student import TrainingRecipe
 from impdistill.train.checkpoints import Checkpoint, checkpoint_path, seal
 from impdistill.train.examples import EncodedPair, EncodedPairs
 from impdistill.train.order import EpochSampler
