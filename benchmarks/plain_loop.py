@@ -292,7 +292,7 @@ def our_loop(recipe: Recipe, folder: Path) -> tuple[int, int]:
         maker(step)
         if isinstance(step, RowStep) and step.lineage.stage.startswith("filter."):
             counts = run.stage(step.lineage, step.blocks).counts()
-            contexts += counts["contexts"]
+            contexts += step.blocks * recipe.numerics.contexts_per_block
             kept += sum(number for key, number in counts.items() if key.endswith("/kept"))
         return step
 
