@@ -6,7 +6,7 @@ and Algorithm 1 over every two pairs. It is spared what would only make it slowe
 serves both tasks and the diversity graph, filters that the paper has not are ours, and neither loop does sequential generation,
 for which transformers has no decoder any more.
 
-Two settings: the starter recipe, and the paper's filters alone. The second leaves ours little to save: without a filter on names,
+Two settings: the starter recipe, and the paper's filters alone (with the starter recipe's thresholds). The second leaves ours little to save: without a filter on names,
 numbers or fluency every two sentences of a pool need one answer at least, half of what the plain loop asks, and judging is nearly
 all of the time.
 

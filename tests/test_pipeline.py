@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -18,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from impdistill import Run, distill, plan
 from impdistill.errors import DamagedShardError, MismatchError, RecipeError, RunError, StorageError
 from impdistill.exporting import export_run
+from impdistill.pipeline import AnyStep, loop
 from impdistill.recipe import Recipe
 from impdistill.run import StageProgress, StageStore
 from impdistill.tasks import tasks_of
@@ -106,6 +108,21 @@ def test_a_student_may_write_several_outputs_of_each_group(run_copy: Path, small
         outputs[samples] = [dict(list(zip(row["groups"], row["outputs"], strict=True))[:5]) for row in rows]
         assert samples == 1 or any(len(set(row["outputs"])) > 5 for row in rows)
     assert outputs[1] == outputs[3]  # the first ones are the same whatever comes after them
+
+
+def test_only_rounds_of_self_distillation_look_for_duplicates_within_groups(small_recipe: Recipe) -> None:
+    recipe = changed(small_recipe, "self_distillation.entailment={summary: 0.6}")
+    rules: dict[str, Any] = {}
+
+    def note(step: AnyStep, /) -> AnyStep:
+        rules[step.lineage.stage] = step.lineage.settings.get("tasks")
+        return step
+
+    loop(recipe, tasks_of(recipe), note)
+    for round_, threshold in ((0, 0.2), (1, 0.6)):
+        summary = rules[f"filter.{round_}.news"]["summary"]
+        assert summary["entailment"]["threshold"] == threshold
+        assert ("within" in summary["diversity"]) == (round_ > 0)
 
 
 def test_again_does_nothing(finished: Run, small_recipe: Recipe) -> None:
