@@ -6,9 +6,9 @@ and Algorithm 1 over every two pairs. It is spared what would only make it slowe
 serves both tasks and the diversity graph, filters that the paper has not are ours, and neither loop does sequential generation,
 for which transformers has no decoder any more.
 
-Two settings: the starter recipe, and the paper's filters alone (with the starter recipe's thresholds). The second leaves ours little to save: without a filter on names,
-numbers or fluency every two sentences of a pool need one answer at least, half of what the plain loop asks, and judging is nearly
-all of the time.
+Two settings: the starter recipe, and the paper's filters alone (with the starter recipe's thresholds). The second leaves ours little
+to save: without a filter on names, numbers or fluency every two sentences of a pool need one answer at least, half of what the plain
+loop asks, and judging is nearly all of the time.
 
 Ours runs the stages of a recipe into a run directory, loading, writing and checksums included: once in the number format that it
 chooses for the machine, once in fp32. Of the starter recipe it takes three turns, of which the median counts; of the other setting, and of
