@@ -8,9 +8,13 @@ the same questions are also held against
   distinct     the same, after sentences that are refused or equal are gone
   floor        pairs that the cheap filters leave, of which any algorithm that changes no decision must ask one direction at least
 
-Run: python benchmarks/funnel.py [--model starter:judge] [--pools FILE] [--teacher starter:teacher] [--count 200] [--answers DIR] [--smoke]
+No decision of the plain algorithm depends on its answers about pairs that a cheap filter refuses for both tasks. They count, but after
+the first `--whole` pools the judge is spared them: the answer is NaN, and whoever reads one stops the benchmark.
+
+Run: python benchmarks/funnel.py [--model starter:judge] [--pools FILE] [--teacher starter:teacher] [--count 200] [--whole 8]
+       [--answers DIR] [--smoke]
 The teacher samples the pools. FILE keeps them, a JSON list of objects with "sentences"; where it is there, they are read from it. DIR
-keeps the plain algorithm's answers, so that a second call need not judge again.
+keeps the answers, so that a second call need not judge again.
 """
 
 from __future__ import annotations
@@ -83,6 +87,7 @@ class Answers:
     def entailment(self, texts: Sequence[str], pairs: NDArray[np.integer]) -> Matrix:
         known = np.array([self.index[text] for text in texts])
         answers: Matrix = self.matrix[known[pairs[:, 0]], known[pairs[:, 1]]]
+        assert not np.isnan(answers).any(), "an answer that no decision of the plain algorithm depends on"
         return answers
 
 
@@ -136,14 +141,46 @@ def judge_everything(judge: Judge, candidates: Candidates) -> Matrix:
     return matrix
 
 
+def judge_what_matters(judge: Judge, candidates: Candidates, least: float) -> Matrix:
+    """The answers that decisions from the threshold `least` on can depend on; NaN for the others."""
+    size = len(candidates.sentences)
+    matrix = np.full((size, size), np.nan, dtype=np.float32)
+    np.fill_diagonal(matrix, 1)
+    scores = Scores(candidates.sentences)
+    tasks = chains(least, numbers=False)  # these ask whatever the chains with a filter on numbers ask
+    wanted = np.zeros((size, size), dtype=bool)
+    for chain in tasks.values():
+        left = np.ones(len(candidates), dtype=bool)
+        for rule in chain:
+            if not isinstance(rule, Entailment | Diversity):
+                left &= verdict(rule, scores, candidates.pairs)
+        x, y = candidates.pairs[left].T
+        wanted[x, y] = True
+        if any(isinstance(rule, Entailment) and rule.direction == "both" for rule in chain):
+            wanted[y, x] = True
+    pairs = np.argwhere(wanted)
+    matrix[wanted] = judge.entailment(candidates.sentences, pairs)
+    scores.entailment[:] = matrix
+    wanted[:] = False
+    for chain in tasks.values():  # the diversity graph: every two x's, and every two y's, of what is left
+        kept = sorted(plain_kept(candidates, [rule for rule in chain if not isinstance(rule, Diversity)], scores))
+        for side in candidates.pairs[kept].T:
+            wanted[np.ix_(side, side)] = True
+    wanted &= np.isnan(matrix)
+    matrix[wanted] = judge.entailment(candidates.sentences, np.argwhere(wanted))
+    return matrix
+
+
 def plain_kept(candidates: Candidates, chain: Sequence[Filter], scores: Scores) -> set[int]:
     """Kept candidates with every answer known: each filter over whole matrices, then all pairs of pairs."""
     pairs, p = candidates.pairs, scores.entailment
     kept = np.ones(len(pairs), dtype=bool)
-    for rule in chain:
+    for rule in sorted(chain, key=lambda rule: isinstance(rule, Entailment)):  # last, to see which answers it depends on
         if isinstance(rule, Diversity):
             continue
         if isinstance(rule, Entailment):
+            read = p + p.T if rule.direction == "both" else p
+            assert not np.isnan(read[tuple(pairs[kept].T)]).any()
             passed = p >= rule.threshold
             passed = passed & passed.T if rule.direction == "both" else passed
             kept &= passed[pairs[:, 0], pairs[:, 1]]
@@ -170,6 +207,7 @@ def algorithm_1(pairs: NDArray[np.integer], p: Matrix, threshold: float) -> NDAr
     same = np.eye(len(p), dtype=bool) | (p > threshold)
     same |= same.T
     x, y = pairs.T
+    assert not any(np.isnan(p[np.ix_(side, side)]).any() for side in (x, y))
     edges = same[np.ix_(x, x)] | same[np.ix_(y, y)]
     unseen = set(range(len(pairs)))
     best = []
@@ -225,6 +263,7 @@ def main() -> None:
     parser.add_argument("--pools", type=Path)
     parser.add_argument("--teacher", default="starter:teacher")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--whole", type=int, default=8, help="pools of which the judge answers every ordered pair (default 8)")
     parser.add_argument("--answers", type=Path)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="auto")
@@ -255,7 +294,8 @@ def measure(arguments: argparse.Namespace) -> None:
                 contexts.append((candidates, stored["entailment"][np.ix_(chosen, chosen)]))
                 continue
         judge = judge or Judge.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
-        matrix = judge_everything(judge, candidates)
+        whole = context < arguments.whole
+        matrix = judge_everything(judge, candidates) if whole else judge_what_matters(judge, candidates, min(arguments.thresholds))
         contexts.append((candidates, matrix))
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
