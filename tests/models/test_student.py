@@ -172,6 +172,16 @@ def test_nucleus_choice_equals_the_plain_definition() -> None:
         assert found == [plain_nucleus(list(row), draw, top_p, temperature) for row, draw in zip(logits, draws, strict=True)]
 
 
+@pytest.mark.parametrize("spread", [0.5, 3.0, 8.0])  # nuclei of most of the vocabulary, of hundreds, and of a few tokens
+def test_nucleus_choice_ranks_as_much_as_it_needs(spread: float) -> None:
+    chance = np.random.default_rng(1)
+    for top_p, temperature in [(0.9, 1.0), (0.5, 1.3), (1.0, 1.0)]:
+        logits = (chance.normal(size=(6, 2_500)) * spread).round(1)  # many of them equal
+        draws = np.append(chance.random(5), 0.999999)
+        found = nucleus_choice(torch.tensor(logits), torch.tensor(draws), top_p, temperature).tolist()
+        assert found == [plain_nucleus(list(row), draw, top_p, temperature) for row, draw in zip(logits, draws, strict=True)]
+
+
 def test_log_prob_equals_the_sum_over_single_steps(student: Student) -> None:
     outputs = [f"A {text[:9]}." for text in TEXTS]
     found = student.log_prob(TEXTS, outputs, "paraphrase")

@@ -23,6 +23,9 @@ from impdistill.models.student_format import Prompt
 Uniforms: TypeAlias = Callable[[Tensor, int], Tensor]
 """(rows int64 (n,), position) -> float64 (n,) in [0, 1): the numbers that decide token `position` of these rows."""
 
+_RANKED_FIRST = 64
+"""Tokens among which a nucleus is looked for at first; ranking the whole vocabulary took most of the time of sampling."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -134,15 +137,40 @@ def _one_by_one(
 def nucleus_choice(logits: Tensor, draws: Tensor, top_p: float, temperature: float) -> Tensor:
     """The token that each number in [0, 1) falls on, (rows,), the tokens of the nucleus laid out by falling probability.
 
+    Only the likeliest tokens are ranked, and more of them for the rows whose nucleus they do not hold.
+
     logits: (rows, vocabulary). draws: (rows,). Of equal probabilities the lower id comes first.
     """
-    probabilities = torch.softmax(logits.double() / temperature, dim=-1)
-    ranked, ids = probabilities.sort(dim=-1, descending=True, stable=True)
-    reached = ranked.cumsum(-1)  # (rows, vocabulary)
-    size = (reached - ranked < top_p).sum(-1, keepdim=True)  # the first token is always inside
-    mass = reached.gather(1, size - 1)
-    index = (reached <= draws[:, None] * mass).sum(-1, keepdim=True)
-    return ids.gather(1, index.minimum(size - 1)).squeeze(1)
+    tokens = torch.empty(len(logits), dtype=torch.int64, device=logits.device)
+    scores = logits.float() / temperature
+    highest = scores.amax(1, keepdim=True)
+    total = (scores - highest).exp().sum(1, keepdim=True, dtype=torch.float64)
+    rows = torch.arange(len(logits), device=logits.device)
+    count = _RANKED_FIRST
+    while len(rows):
+        ranked, ids = _ranked(scores, count)
+        probabilities = (ranked - highest).double().exp() / total
+        reached = probabilities.cumsum(1)  # (rows, count)
+        last = (reached - probabilities < top_p).sum(1, keepdim=True) - 1  # the first token is always inside
+        index = (reached <= draws[rows, None] * reached.gather(1, last)).sum(1, keepdim=True)
+        tokens[rows] = ids.gather(1, index.minimum(last)).squeeze(1)
+        if ranked.shape[1] == logits.shape[1]:
+            break
+        # a nucleus that ends among the last of those ranked may go on, or hold another of equal probability
+        left = (ranked.gather(1, last) <= ranked[:, -1:]).nonzero()[:, 0]
+        rows, scores, highest, total = rows[left], scores[left], highest[left], total[left]
+        count *= 8
+    return tokens
+
+
+def _ranked(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` highest scores of each row and their ids, falling, of equal ones the lower id first; all where that costs no more."""
+    if 4 * count >= scores.shape[1]:
+        return scores.sort(dim=1, descending=True, stable=True)
+    _, ids = scores.topk(count, dim=1, sorted=False)
+    ids = ids.sort(dim=1).values
+    ranked, order = scores.gather(1, ids).sort(dim=1, descending=True, stable=True)
+    return ranked, ids.gather(1, order)
 
 
 def _open_causal(model: PreTrainedModel, prompts: Sequence[Sequence[Prompt]], *, pad: int) -> tuple[Rows, Tensor]:
