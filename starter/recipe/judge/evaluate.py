@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judge", type=Path, required=True)
     parser.add_argument("--nli", type=Path)
-    parser.add_argument("--hard", type=Path)
+    parser.add_argument("--hard", type=Path, nargs="+", help="held-out.jsonl, generated-held-out.jsonl")
     parser.add_argument("--pool", type=Path)
     parser.add_argument("--whole-mnli", action="store_true", help="the judge has not been through the final stage")
     parser.add_argument("--every", type=int, default=1, help="score one held-out pair in so many")
@@ -104,7 +104,7 @@ def main() -> None:
             print(f"precision {precision:.2f} from {threshold} on, recall {recall}")
 
     if options.hard:
-        pairs = read_pairs(options.hard)
+        pairs = [pair for file in options.hard for pair in read_pairs(file)]
         entailment = probabilities(logits(options.judge, pairs))[:, _ENTAILMENT]
         tables = [by_kind(entailment, pairs, threshold) for threshold in options.threshold]
         for kind in tables[0]:

@@ -1,6 +1,6 @@
 """Hard cases in balance for the last stage: as many true pairs as false ones, rare kinds several times, hard kinds oftener.
 
-python -m recipe.judge.rebalance --hard hard/train.jsonl --out hard/rebalanced.jsonl
+python -m recipe.judge.rebalance --hard hard/train.jsonl hard/generated-train.jsonl --out hard/rebalanced.jsonl
 """
 
 import argparse
@@ -13,8 +13,8 @@ from recipe.judge.make_hardcases import TRUE_KINDS
 from recipe.judge.pairs import LabelledPair, read_pairs, write_pairs
 
 MOST = {
-    "compressed": 8_000, "synonym": 8_000, "number form": 6_000, "reordered": 6_000, "blunted": 3_000, "copy": 3_000,
-    "garbled": 4_500, "from garbled": 4_500, "swapped": 4_500, "qualifier": 4_500, "modality": 4_500,
+    "compressed": 8_000, "synonym": 8_000, "number form": 6_000, "reordered": 6_000, "blunted": 3_000, "copy": 6_000,
+    "garbled": 6_000, "from garbled": 6_000, "swapped": 6_000, "qualifier": 6_000, "modality": 4_500, "invented": 6_000,
     "neighbours": 2_500, "similar stranger": 2_500,
 }  # fmt: skip
 MOST_FALSE = 2_000
@@ -37,11 +37,11 @@ def rebalanced(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hard", type=Path, required=True, help="train.jsonl of recipe.judge.make_hardcases")
+    parser.add_argument("--hard", type=Path, nargs="+", required=True, help="train.jsonl, generated-train.jsonl")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    chosen = rebalanced(read_pairs(options.hard), options.seed)
+    chosen = rebalanced([pair for file in options.hard for pair in read_pairs(file)], options.seed)
     write_pairs(options.out, chosen)
     print(f"{len(chosen)} pairs, {sum(pair.source in TRUE_KINDS for pair in chosen) / len(chosen):.0%} true")
 

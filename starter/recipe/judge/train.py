@@ -186,11 +186,12 @@ class Trainer:
             state["step"] = torch.tensor(float(self.steps))
 
     def start_from(self, path: Path) -> None:
-        """Take the averaged weights of another stage as the starting point; moments and counters begin anew."""
-        tensors = load_file(path)
+        """Take the averaged weights of another stage, or a finished model folder, as the starting point; all else begins anew."""
+        whole = path.is_dir()
+        tensors = load_file(path / "model.safetensors" if whole else path)
         with torch.no_grad():
             for name, master in self.masters.items():
-                master.copy_(tensors[f"average.{name}"])
+                master.copy_(tensors[name if whole else f"average.{name}"])
                 self.averages[name].copy_(master)
                 self.live[name].copy_(master)
 
@@ -235,7 +236,7 @@ def main() -> None:
     parser.add_argument("--peak", type=float, default=1.5e-4, help="learning rate")
     parser.add_argument("--hard", type=Path, nargs="*", default=[], help="hard cases (stages mix and final)")
     parser.add_argument("--hard-per-epoch", type=int, default=20_000, help="hard cases an epoch (stage final; default: %(default)s)")
-    parser.add_argument("--start", type=Path, help="state of an earlier stage whose averaged weights are the start")
+    parser.add_argument("--start", type=Path, help="state of an earlier stage, or a model folder, that is the start")
     parser.add_argument("--save-seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

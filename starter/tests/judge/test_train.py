@@ -95,4 +95,6 @@ def test_saved_model_is_the_average_as_plain_transformers_files(tiny_base: Path,
     again.start_from(tmp_path / "state.safetensors")
     assert again.seen == 0
     assert torch.equal(again.masters["classifier.weight"], trainer.averages["classifier.weight"])
+    again.start_from(tmp_path)
+    assert torch.equal(again.masters["classifier.weight"], model.classifier.weight.float())
     assert logits(tmp_path, PAIRS[:3]).shape == (3, 3)

@@ -18,7 +18,11 @@ _QUALIFIERS: tuple[tuple[str, str], ...] = (
     (r"\b(?:almost|nearly|virtually|practically) (?=[a-z])", ""),
     (r"\b(?:hardly|barely|scarcely) (?=[a-z])", ""),
     (r"\b(?:rarely|seldom) (?=[a-z])", ""),
-    (r"\b(?:former|would-be|aspiring|fake|alleged|so-called|suspected|potential|possible|future|prospective) (?=[a-z])", ""),
+    (r"\b(?:former|would-be|aspiring|fake|alleged|so-called|suspected|potential) (?!to |by )(?=[a-z])", ""),
+    (r"\b(?:supposed|purported|self-styled|presumed|apparent|putative|hypothetical) (?!to )(?=[a-z])", ""),
+    (r"\b(?:ex-|one-time |retired |ousted |incoming |deposed )(?=[a-z])", ""),
+    (r"\b(?:planned|proposed|attempted) (?!to |by |in |on |at |for |as )(?=[a-z])", ""),
+    (r"\b(?:imaginary|imitation|toy|mock) (?=[a-z])", ""),
     (
         r"\b(?:[Ss]ome|[Ff]ew|[Cc]ertain|[Aa] few|[Mm]ost|[Mm]any|[Ss]everal|[Aa] minority of|[Hh]alf of the|[Ss]ome of the) "
         r"(?=[a-z]+s\b)(?!years|months|days|weeks|hours|times|minutes)",
