@@ -56,11 +56,11 @@ def loop(recipe: Recipe, tasks: Sequence[Task], do: Doer) -> None:
     for round_ in range(1, recipe.self_distillation.rounds + 1):
         # 6: x from the teacher, y from the last student, the same filters -> D1
         filtered = []
-        stricter = for_self_distillation(tasks, recipe.self_distillation.entailment)
+        stricter = for_self_distillation(tasks, recipe.self_distillation.entailment, recipe.self_distillation.fluency)
         for teacher in recipe.teachers:
             contexts = do(contexts_step(recipe, teacher, round_))
             sources = do(sources_step(recipe, teacher, contexts, round_))
-            rewrites = do(rewriting_step(recipe, tasks, sources, student, teacher, round_))
+            rewrites = do(rewriting_step(recipe, stricter, sources, student, teacher, round_))
             filtered.append(filter_candidates(recipe, teacher, stricter, [rewrites], round_, do))
         dataset = do(dataset_step(recipe, tasks, filtered, round_))
 

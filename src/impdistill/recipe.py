@@ -332,6 +332,8 @@ class Recipe(Section):
             raise ValueError(
                 f"critic.model is missing: the fluency filter of {', '.join(asking)} asks it; give a classifier or fluency: null"
             )
+        if self.self_distillation.fluency is not None and not asking:
+            raise ValueError("self_distillation.fluency: no task has a fluency filter; give one (tasks.NAME.filters.fluency) or null")
         return self
 
     @classmethod

@@ -78,5 +78,7 @@ class SelfDistillationRecipe(Section):
     """Which weights a round's training starts from: the last student (the paper) or M0 (its ablation)."""
     entailment: Mapping[Name, Share] = {}
     """Task -> threshold of its entailment filter in these rounds, where it differs. Students give pairs in plenty: it may be stricter."""
+    fluency: Share | None = None
+    """Threshold of the fluency filters in these rounds, for x and y; None: as before them."""
     training: TrainingRecipe | None = None
     """None: as for the first student."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from impdistill.filters import Candidates, Entailment, Length, run_block
+from impdistill.filters import Candidates, Entailment, Fluency, Length, run_block
 from impdistill.recipe import Recipe
 from impdistill.tasks import Task, for_self_distillation, tasks_of
 
@@ -51,3 +53,11 @@ def test_a_task_may_have_a_threshold_of_its_own() -> None:
     stricter = for_self_distillation([summary, paraphrase], {"summary": 0.97})
     assert [[rule.threshold for rule in task.filters if isinstance(rule, Entailment)] for task in stricter] == [[0.97], [0.9]]
     assert kept(stricter[0]) == {SHORTER}
+
+
+def test_fluency_is_stricter_wherever_it_is_asked_for() -> None:
+    summary, paraphrase = tasks_of(Recipe.load({"teachers": [{"domain": "news", "model": "m"}]}))
+    asking = replace(summary, filters=(Fluency(0.3), *summary.filters))
+    for threshold in (None, 0.5):
+        found = for_self_distillation([asking, paraphrase], {}, threshold)
+        assert [[rule.threshold for rule in task.filters if isinstance(rule, Fluency)] for task in found] == [[threshold or 0.3], []]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from impdistill.filters import Diversity, Entailment, Filter
+from impdistill.filters import Diversity, Entailment, Filter, Fluency
 from impdistill.filters.funnel import Decision
 from impdistill.filters.scores import Pairs, Scores
 from impdistill.tasks.task import Group, Task
@@ -43,14 +43,21 @@ class PerGroup:
         return kept
 
 
-def for_self_distillation(tasks: Sequence[Task], entailment: Mapping[str, float]) -> tuple[Task, ...]:
-    """The tasks as rounds of self-distillation filter by them: diversity within groups; `entailment` has thresholds by task."""
+def for_self_distillation(tasks: Sequence[Task], entailment: Mapping[str, float], fluency: float | None = None) -> tuple[Task, ...]:
+    """The tasks as rounds of self-distillation filter by them: diversity within groups, and other thresholds.
+
+    Args:
+        entailment: task -> threshold of its entailment filter; of tasks that it lacks the threshold stays.
+        fluency: threshold of all fluency filters; None: theirs stay.
+    """
 
     def changed(task: Task, rule: Filter) -> Filter:
         if isinstance(rule, Diversity):
             return PerGroup(rule, task.groups)
         if isinstance(rule, Entailment) and task.name in entailment:
             return replace(rule, threshold=entailment[task.name])
+        if isinstance(rule, Fluency) and fluency is not None:
+            return replace(rule, threshold=fluency)
         return rule
 
     return tuple(replace(task, filters=tuple(changed(task, rule) for rule in task.filters)) for task in tasks)
