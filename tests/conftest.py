@@ -74,7 +74,9 @@ def small_recipe(small_models: dict[str, str]) -> Recipe:
         "execution": {"blocks_per_shard": 1, "threads": 1},
     }
     thresholds = [
-        f"tasks.{task}.filters.{name}.threshold=0.2" for task in ("summary", "paraphrase") for name in ("entailment", "diversity")
+        f"tasks.{task}.filters.{name}.threshold={least}"
+        for task in ("summary", "paraphrase")
+        for name, least in (("entailment", 0.05), ("diversity", 0.2))
     ]
     off = [] if "embedder" in small_models else ["sequential.outputs=0"]
     return Recipe.load(content, [*thresholds, *off])
