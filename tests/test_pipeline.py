@@ -160,7 +160,7 @@ def test_a_changed_threshold_reruns_filtering_and_what_follows(
     assert {name for name, state in states.items() if state == "done"} == {
         name for name in states if name.split(".")[0] in ("contexts", "sequential", "parallel", "sources")
     }
-    with pytest.raises(MismatchError, match=r"tasks\.summary\.filters\.entailment\.threshold: 0\.2 -> 0\.4"):
+    with pytest.raises(MismatchError, match=r"tasks\.summary\.filters\.entailment\.threshold: 0\.05 -> 0\.4"):
         distill(both_rounds, run_copy)
     updated = distill(stricter, run_copy, update=True)
     assert kept_pairs(updated) == strictly_kept
