@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from recipe.lm.architecture import SIZES, new_model
 from recipe.lm.checkpoints import checkpoints_of
-from recipe.lm.documents import END_OF_TEXT, PREFIXES, corpus_files, problem_of, sentences_of, split_of
+from recipe.lm.documents import END_OF_TEXT, PREFIXES, corpus_files, plainest, problem_of, sentences_of, split_of
 from recipe.lm.errors import RecipeError
 from recipe.lm.evaluate import bits_per_byte, heldout_texts, model_scorer
 from recipe.lm.pack import Piece, fill_rows, mix, pack, pieces_of
@@ -99,6 +99,15 @@ def test_the_tokenizer_gives_any_text_back_and_starts_at_zero(tokenizer: PreTrai
 def test_the_filter_names_what_is_wrong(document: str | None, problem: str | None) -> None:
     clean = toy_document(random.Random(1))
     assert problem_of((document or "{}").format(clean)) == problem
+
+
+def test_the_plainest_documents_have_few_rare_words_a_sentence() -> None:
+    plain = ["We had to go. They did not.", "They had to go. We did not. We did."]
+    rare = ["We had an axolotl. They did not.", "We did not. Quokkas had wombats to numbats."]
+    documents = [rare[0], plain[0], rare[1], plain[1]]
+    assert plainest(documents, 0.5, common_words=7) == plain
+    assert plainest(documents, 0.75, common_words=7) == [rare[0], *plain]
+    assert plainest(documents, 1) == documents
 
 
 def test_sentences_are_cut_after_their_closing_quote() -> None:

@@ -59,3 +59,29 @@ def test_a_fork_does_not_disturb_the_original(kind: str) -> None:
     walk(beams.fork(), 6, seed=1)
     for found, expected in zip(walk(beams, 8), undisturbed, strict=True):
         torch.testing.assert_close(found, expected)
+
+
+@torch.no_grad()
+def test_two_forks_of_one_pool_grow_apart() -> None:
+    toy = Toy(toy_model("llama"), toy_tokenizer())
+    beams, _ = open_beams(toy, PREFIXES, 16)
+    straight, first = torch.arange(4).expand(3, -1), torch.full((3, 4), 2)
+    beams.step(torch.zeros_like(straight), first)
+    fork = beams.fork()
+    for token in (1, 2, 3):  # the same steps of both, in turns
+        torch.testing.assert_close(beams.step(straight, first + token), fork.step(straight, first + token))
+    late = beams.fork()
+    fork.step(straight, first + 4)  # and different ones
+    beams.step(straight, first + 5)
+    torch.testing.assert_close(fork.step(straight, first), walked(toy, [2, 3, 4, 5, 6, 2]))
+    torch.testing.assert_close(beams.step(straight, first), walked(toy, [2, 3, 4, 5, 7, 2]))
+    torch.testing.assert_close(late.step(straight, first), walked(toy, [2, 3, 4, 5, 2]))
+
+
+def walked(toy: Toy, tokens: list[int]) -> Tensor:
+    """Logits after these tokens, four beams going straight on."""
+    beams, logits = open_beams(toy, PREFIXES, 16)
+    for step, token in enumerate(tokens):
+        parents = torch.arange(4).expand(3, -1)
+        logits = beams.step(parents if step else torch.zeros_like(parents), torch.full((3, 4), token))
+    return logits

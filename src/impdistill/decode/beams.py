@@ -22,6 +22,7 @@ from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache, DynamicLayer
 
+from impdistill.decode.pools import PoolCache
 from impdistill.errors import ModelError, TextError
 from impdistill.models.generative import accepts, logits_of
 
@@ -96,7 +97,7 @@ class TreeBeams:
 
     def __init__(self, model: PreTrainedModel, cache: DynamicCache, prefix_mask: Tensor) -> None:
         self._model = model
-        self._cache = cache
+        self._cache = PoolCache(cache)
         self._visible = prefix_mask.bool()[:, None]  # (n, rows, slots): what each beam attends to
         self._position = prefix_mask.sum(1)  # (n,) of the next token
         self._prefix = prefix_mask.shape[1]
@@ -125,7 +126,7 @@ class TreeBeams:
 
     def fork(self) -> TreeBeams:
         other = copy.copy(self)
-        other._cache = _shallow(self._cache)
+        other._cache = self._cache.fork()
         return other
 
     def _drop_dead_slots(self) -> None:
@@ -137,10 +138,7 @@ class TreeBeams:
         order = torch.argsort(~alive, dim=1, stable=True)[:, :wanted] + self._prefix
         slots = torch.cat([torch.arange(self._prefix, device=order.device).expand(len(order), -1), order], dim=1)
         self._visible = torch.take_along_dim(self._visible, slots[:, None], dim=2)
-        layer: Any
-        for layer in self._cache.layers:
-            layer.keys = torch.take_along_dim(layer.keys, slots[:, None, :, None], dim=2)
-            layer.values = torch.take_along_dim(layer.values, slots[:, None, :, None], dim=2)
+        self._cache.choose(slots)
 
 
 class RowBeams:

@@ -14,7 +14,7 @@ so that the model never sees text whose domain it cannot know. Pieces share rows
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from recipe.lm.documents import END_OF_TEXT, PREFIXES, corpus_files, problem_of, read_documents, sentences_of, split_of
+from recipe.lm.documents import END_OF_TEXT, PREFIXES, corpus_files, plainest, problem_of, read_documents, sentences_of, split_of
 from recipe.lm.errors import RecipeError
 
 OPEN_ROWS = 64
@@ -107,22 +107,25 @@ def pack(
     rows: int,
     row_tokens: int,
     weights: dict[str, float],
+    share: float = 1.0,
     heldout_documents: int,
     seed: int,
 ) -> dict[str, Any]:
     """Write the packed rows and the held-out documents to `out`; return the counts, which packing.json holds too.
 
     Raises:
-        RecipeError: a file without a weight, or a vocabulary that 16 bits cannot number.
+        RecipeError: a file without a weight, a share that is none, or a vocabulary that 16 bits cannot number.
     """
     if missing := files.keys() - weights.keys():
         raise RecipeError(f"--weights: no share for {', '.join(sorted(missing))}; name every domain of the corpus")
     if len(tokenizer) > 2**16:
         raise RecipeError(f"the tokenizer has {len(tokenizer)} tokens; rows are stored in 16 bits: train one of at most 65,536")
+    if not 0 < share <= 1:
+        raise RecipeError(f"--plainest {share}: a share of the documents lies above 0 and is at most 1")
     counts: dict[str, Counter[str]] = {domain: Counter() for domain in files}
     heldout: dict[str, list[str]] = {domain: [] for domain in files}
 
-    def clean_pieces(domain: str, path: Path) -> Iterator[Piece]:
+    def clean_documents(domain: str, path: Path) -> Iterator[str]:
         for document in read_documents(path):
             if problem := problem_of(document):
                 counts[domain][f"dropped: {problem}"] += 1
@@ -130,10 +133,15 @@ def pack(
                 if len(heldout[domain]) < heldout_documents:
                     heldout[domain].append(document)
             else:
-                counts[domain]["documents"] += 1
-                for piece in pieces_of(document, domain, tokenizer, row_tokens):
-                    counts[domain]["tokens"] += len(piece.tokens)
-                    yield piece
+                yield document
+
+    def clean_pieces(domain: str, path: Path) -> Iterator[Piece]:
+        documents: Iterable[str] = clean_documents(domain, path)
+        for document in documents if share == 1 else plainest(list(documents), share):
+            counts[domain]["documents"] += 1
+            for piece in pieces_of(document, domain, tokenizer, row_tokens):
+                counts[domain]["tokens"] += len(piece.tokens)
+                yield piece
 
     tokens = np.zeros((rows, row_tokens), dtype=np.uint16)
     learn = np.zeros((rows, row_tokens), dtype=bool)
@@ -156,6 +164,7 @@ def pack(
         "row_tokens": row_tokens,
         "target_share": round(float(learn[:written].mean()), 4),
         "weights": weights,
+        "plainest": share,
         "seed": seed,
         "domains": counts,
         "heldout_documents": {domain: len(documents) for domain, documents in heldout.items()},
@@ -176,6 +185,14 @@ def main() -> None:
         default="news=.3,biomedical=.3,reddit=.25,encyclopedic=.15",
         help="share of tokens a domain (default: %(default)s)",
     )
+    parser.add_argument(
+        "--plainest",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of each domain's documents, only this share, those with the fewest rare words a sentence; holds the clean text of "
+        "a domain in memory (default: all)",
+    )
     parser.add_argument("--heldout-documents", type=int, default=200, help="held-out documents kept a domain (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="order of the mix (default: %(default)s)")
     arguments = parser.parse_args()
@@ -186,6 +203,7 @@ def main() -> None:
         rows=arguments.rows,
         row_tokens=arguments.row_tokens,
         weights={domain: float(share) for domain, share in (entry.split("=") for entry in arguments.weights.split(","))},
+        share=arguments.plainest,
         heldout_documents=arguments.heldout_documents,
         seed=arguments.seed,
     )
