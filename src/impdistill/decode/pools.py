@@ -5,7 +5,6 @@ transformers' dynamic cache copies all keys at every step; with the pools of twe
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -23,6 +22,9 @@ class PoolLayer(DynamicLayer):
     Nothing that a layer has handed out ever changes: new slots are written behind the filled part by the layer that owns the longer
     tensors, and what else a layer does moves it to tensors of its own.
     """
+
+    keys: Tensor
+    values: Tensor
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -56,22 +58,19 @@ class PoolLayer(DynamicLayer):
 class PoolCache(DynamicCache):
     """A cache of `PoolLayer`s; takes over the keys and values of a dynamic one."""
 
-    layers: list[PoolLayer]
-
     def __init__(self, cache: DynamicCache) -> None:
         super().__init__()
-        layer: Any
-        self.layers = [PoolLayer(layer.keys, layer.values) for layer in cache.layers]
+        held: list[Any] = cache.layers
+        self._pools = [PoolLayer(layer.keys, layer.values) for layer in held]
+        self.layers = list(self._pools)
 
     def fork(self) -> PoolCache:
         """An independent continuation; nothing is copied before it grows."""
-        other = copy.copy(self)
-        other.layers = [PoolLayer(layer.keys, layer.values) for layer in self.layers]
-        return other
+        return PoolCache(self)
 
     def choose(self, slots: Tensor) -> None:
         """Keep the slots (n, m) only, in this order."""
-        for layer in self.layers:
+        for layer in self._pools:
             layer.choose(slots)
 
 

@@ -104,8 +104,8 @@ def problem_of(document: str) -> str | None:
 def plainest(documents: Sequence[str], share: float, common_words: int = 5000) -> list[str]:
     """The `share` of documents with the fewest rare words a sentence, in their order.
 
-    Rare is a word that is not among the `common_words` most frequent ones of all these documents. Of little text a small model learns to write
-    the more sentences without a fault, the fewer words they need (Eldan and Li 2023).
+    Rare is a word that is not among the `common_words` most frequent ones of all these documents. Of little text a small model
+    learns to write the more sentences without a fault, the fewer words they need (Eldan and Li 2023).
     """
     words = [_WORD.findall(document.lower()) for document in documents]
     common = {word for word, _ in Counter(word for found in words for word in found).most_common(common_words)}
