@@ -110,6 +110,27 @@ def test_the_plainest_documents_have_few_rare_words_a_sentence() -> None:
     assert plainest(documents, 1) == documents
 
 
+def test_only_the_share_of_plain_documents_is_packed(corpus: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    def packed_documents(share: float) -> int:
+        weights = dict.fromkeys(PREFIXES, 0.25)
+        found = pack(
+            {"news": corpus_files(corpus)["news"]},
+            tokenizer,
+            tmp_path,
+            rows=2000,
+            row_tokens=ROW_TOKENS,
+            weights=weights,
+            share=share,
+            heldout_documents=5,
+            seed=0,
+        )
+        return int(found["domains"]["news"]["documents"])
+
+    assert packed_documents(0.5) == round(packed_documents(1.0) / 2) > 0
+    with pytest.raises(RecipeError, match="--plainest"):
+        packed_documents(0)
+
+
 def test_sentences_are_cut_after_their_closing_quote() -> None:
     assert sentences_of('"It is late." He left. "Why?" (Nobody knew.) 12 stayed.') == [
         '"It is late."',

@@ -113,6 +113,8 @@ def pack(
 ) -> dict[str, Any]:
     """Write the packed rows and the held-out documents to `out`; return the counts, which packing.json holds too.
 
+    `share`, above 0 and at most 1: of each domain's clean documents, only the `plainest` are packed.
+
     Raises:
         RecipeError: a file without a weight, a share that is none, or a vocabulary that 16 bits cannot number.
     """
