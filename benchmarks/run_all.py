@@ -4,8 +4,9 @@ The page has one table of all rows: bar, measured median, ratio, ceiling and sha
 measure (no GPU) is "not measured" until a machine that can has been there: the numbers are kept beside the page as JSON lines, and a run
 replaces only those of its own machine and benchmarks.
 
-Run: python benchmarks/run_all.py [--only NAME ...] [--out docs/performance.md] [--smoke]
-`--smoke` runs each in seconds on made-up models, for equal results only, and writes no page unless `--out` is given.
+Run: python benchmarks/run_all.py [--only NAME ...] [--out docs/performance.md] [--smoke] [-- ARGUMENT ...]
+`--smoke` runs each in seconds on made-up models, for equal results only, and writes no page unless `--out` is given. ARGUMENTs go to the
+one benchmark that --only names, in place of those it is called with here: more than a default run has time for.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ def machine() -> str:
     return f"{found or platform.processor() or platform.machine()}, {cores} core{'s' * (cores != 1)}{gpu}"
 
 
-def run(name: str, smoke: bool) -> Record | None:
+def run(name: str, called_with: list[str]) -> Record | None:
     """One benchmark, its output shown as it comes; its last line, or None if it failed."""
-    command = [sys.executable, str(FOLDER / f"{name}.py"), *(["--smoke"] if smoke else BENCHMARKS[name])]
+    command = [sys.executable, str(FOLDER / f"{name}.py"), *called_with]
     last = ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         assert process.stdout is not None
@@ -157,7 +158,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--out", type=Path, help=f"the page; default {PAGE.relative_to(FOLDER.parent)}")
     parser.add_argument("--smoke", action="store_true")
-    arguments = parser.parse_args()
+    border = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, own = parser.parse_args(sys.argv[1:border]), sys.argv[border + 1 :]
+    if own and len(arguments.only or ()) != 1:
+        parser.error("arguments after -- are for one benchmark; name it with --only")
     here = {
         "machine": machine(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -167,7 +171,7 @@ def main() -> None:
     for name in arguments.only or BENCHMARKS:
         print(f"{name}", flush=True)
         start = time.perf_counter()
-        record = run(name, arguments.smoke)
+        record = run(name, own or (["--smoke"] if arguments.smoke else BENCHMARKS[name]))
         print(f"  {time.perf_counter() - start:.0f} s", flush=True)
         if record is None:
             failed.append(name)

@@ -92,3 +92,11 @@ def test_run_all_writes_the_page_but_keeps_no_numbers_of_a_smoke_run(tmp_path: P
     assert result.returncode == 0, result.stderr
     assert "Nothing has been measured yet." in out.read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_arguments_after_two_dashes_are_for_the_one_benchmark_named() -> None:
+    command = [sys.executable, str(FOLDER / "run_all.py"), "--smoke", "--only"]
+    unknown = subprocess.run([*command, "overlap", "--", "--unheard-of"], capture_output=True, text=True, check=False, timeout=200)
+    assert unknown.returncode != 0 and "unrecognized arguments: --unheard-of" in unknown.stderr
+    two = subprocess.run([*command, "overlap", "judge", "--", "--smoke"], capture_output=True, text=True, check=False, timeout=200)
+    assert two.returncode == 2 and "name it with --only" in two.stderr

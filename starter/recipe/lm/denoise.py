@@ -59,18 +59,23 @@ def sentences(path: Path) -> Iterator[str]:
                     yield sentence
 
 
-def pieces(path: Path, tokenizer: PreTrainedTokenizerBase, row_tokens: int, seed: int) -> Iterator[Piece]:
-    """A piece for each sentence of a corpus; the sentence before it gives the words that are put in."""
+def noisy_sentences(path: Path, seed: int) -> Iterator[tuple[str, str]]:
+    """(noisy sentence, sentence) for each sentence of a corpus; the sentence before it gives the words that are put in."""
     generator = random.Random(f"{seed}/{path.name}")
     before: list[str] = []
-    own = tokenizer(INSTRUCTION)["input_ids"]
     for sentence in sentences(path):
         words = sentence.split()
         changed = noisy(words, before, generator)
         before = words
-        if changed == words:
-            continue
-        prompt = [int(tokenizer.bos_token_id), *tokenizer(" ".join(changed))["input_ids"], *own]
+        if changed != words:
+            yield " ".join(changed), sentence
+
+
+def pieces(path: Path, tokenizer: PreTrainedTokenizerBase, row_tokens: int, seed: int) -> Iterator[Piece]:
+    """A piece for each sentence of a corpus."""
+    own = tokenizer(INSTRUCTION)["input_ids"]
+    for changed, sentence in noisy_sentences(path, seed):
+        prompt = [int(tokenizer.bos_token_id), *tokenizer(changed)["input_ids"], *own]
         target = tokenizer(f" {sentence}")["input_ids"]
         if len(prompt) + len(target) < row_tokens:
             yield Piece(prompt + target, len(prompt), ends_document=True)
