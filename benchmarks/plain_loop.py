@@ -325,7 +325,7 @@ def recipes_of(arguments: argparse.Namespace, teacher: str, judge: str, dtype: s
         common += ["contexts.sampling.max_new_tokens=24", "parallel.sampling.max_new_tokens=16", "numerics.contexts_per_block=2"]
         common += ["critic.model=null", *(f"teachers.{number}.prefix=none" for number in range(3))]
     tasks = ("summary", "paraphrase")
-    ours = ("mood=false", "echo=false", "numbers=null", "mentions=null", "fluency=null")
+    ours = ("mood=false", "echo=false", "numbers=null", "mentions=null", "standalone=null", "fluency=null")
     without_critic = [f"tasks.{task}.filters.fluency=null" for task in tasks] if arguments.smoke else []
     alone = ["critic.model=null", *(f"tasks.{task}.filters.{off}" for task in tasks for off in ours)]
     return {

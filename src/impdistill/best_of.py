@@ -18,6 +18,7 @@ from impdistill.evaluate.pair_shape import pair_shapes
 from impdistill.models.judge import Judge
 from impdistill.models.student import Decoding, Student
 from impdistill.tasks import Group
+from impdistill.text.leaning import bears, leaning
 from impdistill.text.mentions import asks, mentions, supports
 from impdistill.text.numbers import numbers
 from impdistill.text.words import words
@@ -144,5 +145,10 @@ def check_borders(student: str, known: Mapping[str, Group], wanted: Sequence[str
 
 
 def _nothing_new(source: str, output: str) -> bool:
-    """Numbers, names and persons of the output are the source's, and it asks if the source does."""
-    return numbers(output) <= numbers(source) and supports(mentions(source), mentions(output)) and asks(source) == asks(output)
+    """Numbers, names and persons of the output are the source's, it leans on nothing else, and asks if the source does."""
+    return (
+        numbers(output) <= numbers(source)
+        and supports(mentions(source), mentions(output))
+        and bears(leaning(source), leaning(output))
+        and asks(source) == asks(output)
+    )

@@ -181,6 +181,12 @@ class MentionsRecipe(Section):
     direction: Literal["y in x", "both"] = "y in x"
 
 
+class StandaloneRecipe(Section):
+    """Whatever y leans on ("it", "they", "also", "however") x must have too; for `both` also the reverse. English only."""
+
+    direction: Literal["y in x", "both"] = "y in x"
+
+
 class FluencyRecipe(Section):
     """P(fluent) >= threshold for x and y both. For small teachers, much of whose text is no English."""
 
@@ -205,6 +211,7 @@ class FiltersRecipe(Section):
     """No word of four letters or more stands in y several times, and more often than in x."""
     numbers: NumbersRecipe | None = None
     mentions: MentionsRecipe | None = None
+    standalone: StandaloneRecipe | None = None
     abstractiveness: AbstractivenessRecipe | None = None
     fluency: FluencyRecipe | None = None
     entailment: EntailmentRecipe | None = EntailmentRecipe()

@@ -24,7 +24,9 @@ from impdistill.filters import (
     Mood,
     Numbers,
     PairRule,
+    Standalone,
 )
+from impdistill.text.leaning import bears, leaning
 from impdistill.text.mentions import asks, mentions, supports
 from impdistill.text.numbers import numbers
 from impdistill.text.words import word_count, words
@@ -99,6 +101,8 @@ def passes(rule: Filter, x: str, y: str, forward: np.float32, backward: np.float
             return numbers(y) <= numbers(x) and (rule.direction == "y in x" or numbers(x) <= numbers(y))
         case Mentions():
             return supports(mentions(x), mentions(y)) and (rule.direction == "y in x" or supports(mentions(y), mentions(x)))
+        case Standalone():
+            return bears(leaning(x), leaning(y)) and (rule.direction == "y in x" or bears(leaning(y), leaning(x)))
         case Mood():
             return asks(x) == asks(y)
         case Echo():

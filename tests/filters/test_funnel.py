@@ -23,6 +23,7 @@ from impdistill.filters import (
     Mood,
     Numbers,
     PairRule,
+    Standalone,
     run_block,
 )
 from tests.filters.plain import HashCritic, TableJudge, plain_reasons
@@ -59,6 +60,7 @@ def chains(draw: st.DrawFn) -> dict[str, list[Filter]]:
         Mood(),
         Echo(),
         Mentions(draw(st.sampled_from(["y in x", "both"]))),
+        Standalone(draw(st.sampled_from(["y in x", "both"]))),
         Abstractiveness(0.6),
         Fluency(draw(THRESHOLDS)),
         Entailment(draw(THRESHOLDS), "both"),

@@ -13,7 +13,20 @@ import pytest
 from numpy.typing import NDArray
 
 from impdistill.errors import RecipeError
-from impdistill.filters import Abstractiveness, Diversity, Echo, Entailment, Filter, Length, Mentions, Mood, Numbers, PairRule, Scores
+from impdistill.filters import (
+    Abstractiveness,
+    Diversity,
+    Echo,
+    Entailment,
+    Filter,
+    Length,
+    Mentions,
+    Mood,
+    Numbers,
+    PairRule,
+    Scores,
+    Standalone,
+)
 
 
 def decide(rule: Filter, scores: Scores, pairs: list[list[int]], answers: dict[tuple[int, int], float] | None = None) -> list[bool]:
@@ -56,6 +69,13 @@ def test_mentions_in_both_directions() -> None:
     pairs = [[0, 1], [1, 0], [0, 2], [0, 3], [3, 3]]
     assert decide(Mentions(), scores, pairs) == [True, False, False, False, True]
     assert decide(Mentions("both"), scores, pairs) == [False, False, False, False, True]
+
+
+def test_standalone_in_both_directions() -> None:
+    scores = Scores(["Sales of it were flat.", "Sales were flat.", "However, sales were flat.", "It was flat."])
+    pairs = [[0, 1], [1, 0], [1, 2], [2, 1], [0, 3]]
+    assert decide(Standalone(), scores, pairs) == [True, False, False, True, True]
+    assert decide(Standalone("both"), scores, pairs) == [False, False, False, False, True]
 
 
 def test_echo_keeps_repetitions_of_x_only() -> None:
@@ -168,6 +188,7 @@ def test_settings_hold_all_that_decides() -> None:
         (lambda: Length(0.8, 0.8), "length: minimum 0.8 and maximum 0.8"),
         (lambda: Length(-1, 0.8), "0 <= minimum"),
         (lambda: Mentions("x in y"), "mentions: direction 'x in y'"),  # type: ignore[arg-type]
+        (lambda: Standalone("x in y"), "standalone: direction 'x in y'"),  # type: ignore[arg-type]
         (lambda: Numbers("x in y"), "numbers: direction 'x in y'"),  # type: ignore[arg-type]
         (lambda: Abstractiveness(1.1), "abstractiveness: maximum 1.1"),
         (lambda: Entailment(90), "entailment: threshold 90"),

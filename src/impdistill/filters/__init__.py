@@ -16,6 +16,7 @@ from impdistill.filters.mentions import Mentions, Mood
 from impdistill.filters.numbers import Numbers
 from impdistill.filters.scores import Judged, Pairs, Scores
 from impdistill.filters.screen import Cutoff, Scorer, Screen, choose_cutoff, with_screen
+from impdistill.filters.standalone import Standalone
 
 __all__ = [
     "PROCESSES",
@@ -41,6 +42,7 @@ __all__ = [
     "Scorer",
     "Scores",
     "Screen",
+    "Standalone",
     "TaskOutcome",
     "Unread",
     "choose_cutoff",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from impdistill.errors import RunError
 from impdistill.filters import overlap
+from impdistill.text.leaning import Leaning, leaning
 from impdistill.text.mentions import Mentions, asks, mentions
 from impdistill.text.numbers import numbers
 from impdistill.text.words import word_count, words
@@ -87,6 +88,11 @@ class Scores:
     def mentions(self) -> tuple[Mentions, ...]:
         """The names and persons of each sentence."""
         return tuple(mentions(sentence) for sentence in self.sentences)
+
+    @cached_property
+    def leanings(self) -> tuple[Leaning, ...]:
+        """What each sentence leans on."""
+        return tuple(leaning(sentence) for sentence in self.sentences)
 
     @cached_property
     def repeated(self) -> tuple[Mapping[str, int], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from impdistill.filters import Abstractiveness, Diversity, Echo, Entailment, Filter, Fluency, Length, Mentions, Mood, Numbers
+from impdistill.filters import Abstractiveness, Diversity, Echo, Entailment, Filter, Fluency, Length, Mentions, Mood, Numbers, Standalone
 from impdistill.recipe import FiltersRecipe, Recipe
 from impdistill.recipe_fields import Interval
 from impdistill.tasks.task import Group, Task
@@ -37,6 +37,8 @@ def _chain(filters: FiltersRecipe) -> tuple[Filter, ...]:
         chain.append(Numbers(filters.numbers.direction))
     if filters.mentions is not None:
         chain.append(Mentions(filters.mentions.direction))
+    if filters.standalone is not None:
+        chain.append(Standalone(filters.standalone.direction))
     if filters.abstractiveness is not None:
         chain.append(Abstractiveness(filters.abstractiveness.maximum))
     if filters.fluency is not None:
