@@ -25,7 +25,7 @@ def test_the_models_shipped_are_whole() -> None:
         assert all(file.stat().st_size < 50_000_000 for file in folder.rglob("*"))
 
 
-def test_the_recipe_of_the_shipped_student_is_the_starters_with_more_of_everything() -> None:
+def test_the_recipe_of_the_shipped_student_is_the_starters_with_more_rounds() -> None:
     ours, starter = Recipe.load(str(Path(__file__).parents[1] / "recipe" / "student.yaml")), Recipe.load("starter")
     assert ours.tasks == starter.tasks and ours.judge == starter.judge
-    assert ours.contexts.count > starter.contexts.count and ours.self_distillation.rounds > starter.self_distillation.rounds
+    assert ours.contexts == starter.contexts and ours.self_distillation.rounds > starter.self_distillation.rounds
