@@ -23,7 +23,7 @@ from recipe.lm.documents import corpus_files
 
 INSTRUCTION = "Restore the given sentence: "
 GROUP = "restore"
-HELD_OUT = 500
+HELD_OUT = 200
 CHECKPOINTS = 20
 HEAD_WIDTH = 64
 
