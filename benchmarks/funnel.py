@@ -13,7 +13,7 @@ the first `--whole` pools the judge is spared them: the answer is NaN, and whoev
 
 Run: python benchmarks/funnel.py [--model starter:judge] [--pools FILE] [--teacher starter:teacher] [--count 200] [--whole 8]
        [--answers DIR] [--smoke]
-The teacher samples the pools. FILE keeps them, a JSON list of objects with "sentences"; where it is there, they are read from it. DIR
+The teacher samples the pools. FILE keeps them, a JSON list of objects with "sentences" and "teacher"; where it is there, they are read from it. DIR
 keeps the answers, so that a second call need not judge again.
 """
 
@@ -115,7 +115,7 @@ def sampled_pools(model: str, count: int, device: str) -> list[dict[str, Any]]:
         rows = sample_contexts(teacher, rule, range(first, first + BLOCK), settings, max_rows=MAX_ROWS, seed=0, stage="contexts")
         contexts = [(row.context, row.prefix, row.text) for row in rows if row.text]
         found = sample_pools(teacher, contexts, samples=SAMPLES, nucleus=Nucleus(top_p=0.7), max_rows=MAX_ROWS, seed=0, stage="pools")
-        pools += [{"sentences": pool.sentences, "refusals": pool.refusals} for pool in found]
+        pools += [{"teacher": model, "sentences": pool.sentences, "refusals": pool.refusals} for pool in found]
         if len(pools) >= count:
             break
     return pools[:count]
@@ -280,7 +280,8 @@ def measure(arguments: argparse.Namespace) -> None:
 
     judge: Judge | None = None
     contexts: list[tuple[Candidates, Matrix]] = []
-    for context, pool in enumerate(read_pools(arguments)):
+    pools = read_pools(arguments)
+    for context, pool in enumerate(pools):
         most = 12 if arguments.smoke else None
         samples = pool["sentences"][:most]
         refusals = pool["refusals"][:most] if "refusals" in pool else [refusal(sample) for sample in samples]
@@ -325,7 +326,8 @@ def measure(arguments: argparse.Namespace) -> None:
     if arguments.smoke:
         judge = judge or Judge.load(arguments.model, device=arguments.device, dtype=arguments.dtype)
         lazily(contexts, judge)
-    source = f"from {arguments.pools.name}" if arguments.pools else f"by {arguments.teacher}"
+    teachers = {pool.get("teacher", "unnamed") for pool in pools}
+    source = f"by {', '.join(sorted(teachers))}"
     ratios = {"of the plain algorithm": round(share, 4), "of the ordered pairs alone": round(alone, 4)}
     most = max(rows, key=lambda row: row["asked"] / max(row["plain"], 1))
     result = Row(
