@@ -13,8 +13,8 @@ the first `--whole` pools the judge is spared them: the answer is NaN, and whoev
 
 Run: python benchmarks/funnel.py [--model starter:judge] [--pools FILE] [--teacher starter:teacher] [--count 200] [--whole 8]
        [--answers DIR] [--smoke]
-The teacher samples the pools. FILE keeps them, a JSON list of objects with "sentences" and "teacher"; where it is there, they are read from it. DIR
-keeps the answers, so that a second call need not judge again.
+The teacher samples the pools. FILE keeps them, a JSON list of objects with "sentences" and "teacher"; where it is there, they are read
+from it. DIR keeps the answers, so that a second call need not judge again.
 """
 
 from __future__ import annotations
