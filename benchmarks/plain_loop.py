@@ -4,7 +4,7 @@ The plain loop works as the paper's own code does: fp32, one context a call of t
 contexts, all ordered pairs of a pool judged (batches of 32 as they come) before any cheap filter looks at them, filters pair by pair,
 and Algorithm 1 over every two pairs. It is spared what would only make it slower: rows stop at their sentence end as ours do, one judging
 serves both tasks and the diversity graph, filters that the paper has not are ours, and neither loop does sequential generation,
-for which transformers has no decoder any more.
+for which transformers has no decoder any more, or refuses sentences that the teacher finds unlikely.
 
 Two settings: the starter recipe, and the paper's filters alone (with the starter recipe's thresholds). The second leaves ours little
 to save: without a filter on names, numbers or fluency every two sentences of a pool need one answer at least, half of what the plain
@@ -320,6 +320,7 @@ def recipes_of(arguments: argparse.Namespace, teacher: str, judge: str, dtype: s
         f"numerics.dtype={dtype}",
         f"execution.device={arguments.device}",
         *(f"teachers.{number}.model={teacher}" for number in range(3)),
+        *(f"teachers.{number}.min_log_probability=null" for number in range(3)),
     ]
     if arguments.smoke:
         common += ["contexts.sampling.max_new_tokens=24", "parallel.sampling.max_new_tokens=16", "numerics.contexts_per_block=2"]

@@ -29,6 +29,9 @@ class TeacherRecipe(Section):
     """A rule of `impdistill.generate.prefixes` (news, news-naacl, reddit, biomedical, none) or `literal:TEXT`."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """This teacher's share of the contexts, relative to the others'."""
+    min_log_probability: Annotated[float, Field(lt=0)] | None = None
+    """Least mean log-probability (natural) that this teacher gives the tokens of a sentence after its context; less likely ones are no
+    sentences to work with. For small teachers, of whose unlikely sentences many mean nothing. Not in the paper."""
 
     @field_validator("prefix")
     @classmethod

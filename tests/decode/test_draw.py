@@ -40,7 +40,7 @@ def nucleus_of(logits: Tensor, top_p: float, temperature: float, banned: Tensor)
 def test_frequencies_are_those_of_the_nucleus(vocabulary: int, top_p: float, temperature: float, spread: float) -> None:
     logits = spread * torch.randn(vocabulary, generator=torch.Generator().manual_seed(vocabulary))
     banned = logits.topk(2).indices[1:]
-    tokens = draw(logits.expand(ROWS, -1), top_p, temperature, banned, numbers())
+    tokens, _ = draw(logits.expand(ROWS, -1), top_p, temperature, banned, numbers())
     expected = nucleus_of(logits, top_p, temperature, banned) * ROWS
     counts = tokens.bincount(minlength=vocabulary)
     assert not counts[expected == 0].any()
@@ -52,28 +52,30 @@ def test_frequencies_are_those_of_the_nucleus(vocabulary: int, top_p: float, tem
 
 def test_every_draw_equals_the_plain_one() -> None:
     logits = 2 * torch.randn(400, 150, generator=torch.Generator().manual_seed(1))
-    tokens = draw(logits, 0.6, 0.8, torch.tensor([3, 149]), numbers(seed=7))
+    tokens, probabilities = draw(logits, 0.6, 0.8, torch.tensor([3, 149]), numbers(seed=7))
     for row, scores in enumerate(logits):
         probability = dict(enumerate((scores.double() / 0.8).softmax(0).tolist()))
         allowed = {token: p for token, p in probability.items() if token not in (3, 149)}
-        assert tokens[row] == plain_draw(allowed, 0.6, 7, "draw", 0, row, 0)
+        token = plain_draw(allowed, 0.6, 7, "draw", 0, row, 0)
+        assert tokens[row] == token
+        assert probabilities[row].item() == pytest.approx(probability[token], rel=1e-4)
 
 
 def test_rows_do_not_depend_on_the_parts_they_are_drawn_in(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(300, 90, generator=torch.Generator().manual_seed(2))
-    whole = draw(logits, 0.5, 1.0, NOTHING, numbers())
+    whole, _ = draw(logits, 0.5, 1.0, NOTHING, numbers())
     monkeypatch.setattr(module, "_CELLS_AT_ONCE", 700)
-    assert torch.equal(draw(logits, 0.5, 1.0, NOTHING, numbers()), whole)
+    assert torch.equal(draw(logits, 0.5, 1.0, NOTHING, numbers())[0], whole)
 
 
 def test_equally_likely_tokens_are_in_the_nucleus_together() -> None:
-    tokens = draw(torch.zeros(2000, 10, dtype=torch.bfloat16), 0.15, 1.0, NOTHING, numbers())
+    tokens, _ = draw(torch.zeros(2000, 10, dtype=torch.bfloat16), 0.15, 1.0, NOTHING, numbers())
     assert set(tokens.tolist()) == set(range(10))
 
 
 def test_a_tiny_nucleus_is_the_likeliest_token() -> None:
     logits = torch.randn(500, 3000, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(draw(logits, 1e-6, 1.0, NOTHING, numbers()), logits.argmax(1))
+    assert torch.equal(draw(logits, 1e-6, 1.0, NOTHING, numbers())[0], logits.argmax(1))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

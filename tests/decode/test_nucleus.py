@@ -36,7 +36,9 @@ def test_equal_to_sampling_one_by_one(kind: str) -> None:
     found = sampled(teacher)
     for prefix, (context, attempt), sentences, continuations in zip(PREFIXES, KEYS, [1, 2, 1], found, strict=True):
         for sample, continuation in enumerate(continuations):
-            assert continuation == plain_continuation(teacher, prefix, context, attempt, sample, sentences, NUCLEUS, 5, "pools")
+            plain = plain_continuation(teacher, prefix, context, attempt, sample, sentences, NUCLEUS, 5, "pools")
+            assert continuation == plain
+            assert continuation.log_probability == pytest.approx(plain.log_probability, abs=1e-4)
     every = [continuation for pool in found for continuation in pool]
     assert {continuation.finished for continuation in every} == {True, False}
     assert len({continuation.token_count for continuation in every}) > 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from impdistill.decode.nucleus import Continuation, Nucleus
@@ -28,20 +30,23 @@ def plain_continuation(
 ) -> Continuation:
     """One sample: the whole text through the model at every token, the vocabulary sorted, the text looked at after every token."""
     before, new = teacher.encode(prefix), []
+    log_probability = 0.0
     silent = {token for token in range(len(teacher.tokenizer)) if teacher.decode([2, token]) == teacher.decode([2])} | set(
         teacher.end_token_ids
     )
     for step in range(nucleus.max_new_tokens):
         logits = teacher.model(input_ids=torch.tensor([before + new])).logits[0, -1].double()
-        probability = (logits / nucleus.temperature).softmax(0)
-        probability = {token: p for token, p in enumerate(probability.tolist()) if token not in silent}
+        among_all = (logits / nucleus.temperature).softmax(0).tolist()
+        probability = {token: p for token, p in enumerate(among_all) if token not in silent}
         new.append(plain_draw(probability, nucleus.top_p, seed, stage, context, (attempt << 20) + sample, step))
+        log_probability += math.log(among_all[new[-1]])
         text = teacher.decode(new)
         last = step + 1 == nucleus.max_new_tokens
         end = first_sentence_end(text, sentences, final=last)
         if end is not None or last:
             cut = text[:end].strip()
-            return Continuation(cut, len(new), end is not None and cut.rstrip('"').endswith((".", "!", "?")))
+            ended = end is not None and cut.rstrip('"').endswith((".", "!", "?"))
+            return Continuation(cut, len(new), ended, log_probability / len(new))
     raise AssertionError("unreachable")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impdistill.decode.nucleus import Continuation, Nucleus, sample_continuations
-from impdistill.generate.parallel import TOO_LONG, PoolRow, _pool, sample_pools
+from impdistill.generate.parallel import TOO_LONG, UNLIKELY, PoolRow, _pool, sample_pools
 from impdistill.models.teacher import Teacher
 from impdistill.text.wellformed import REASONS, refusal
 from tests.decode.toy_teachers import toy_teacher
@@ -58,11 +58,24 @@ def test_refusals_of_a_pool() -> None:
         '"It passed the bill last week.': None,
         'It passed the bill," he said last week.': "quotes",
     }
-    finished = [Continuation(text, 8, text.endswith(".")) for text in texts]
+    finished = [Continuation(text, 8, text.endswith("."), -1.0) for text in texts]
     pool = _pool(4, "The senate met on Monday. They spoke.", finished)
     assert pool.refusals == tuple(texts.values())
     assert pool.sentences[3] == "It passed the bill last week."
     assert pool.token_count == 40
+
+
+def test_what_the_teacher_finds_unlikely_is_refused(small_models: dict[str, str]) -> None:
+    teacher = Teacher.load(small_models["teacher"], device="cpu", dtype="float32")
+    context, run = "<|endoftext|>News: The senator spoke today.", {"nucleus": NUCLEUS, "seed": 3, "stage": "pools"}
+    (every,) = sampled(teacher, [(7, "", context)])
+    (found,) = sample_continuations(teacher, [context], keys=[(7, 0)], samples=20, sentences=[1], **run)
+    least = sorted(each.log_probability for each in found)[10] + 1e-4
+    (pool,) = sample_pools(teacher, [(7, "", context)], samples=20, max_rows=800, min_log_probability=least, **run)
+    assert pool.sentences == every.sentences
+    unlikely = [each.log_probability < least for each in found]
+    assert pool.refusals == tuple(form or (UNLIKELY if low else None) for form, low in zip(every.refusals, unlikely, strict=True))
+    assert {UNLIKELY, None} <= set(pool.refusals)
 
 
 @pytest.mark.parametrize("samples", [1, 3])

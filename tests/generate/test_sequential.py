@@ -14,7 +14,7 @@ from impdistill.decode.neurologic import NeuroLogic
 from impdistill.decode.nucleus import Nucleus
 from impdistill.generate import sequential
 from impdistill.generate.keywords import inflections
-from impdistill.generate.parallel import TOO_LONG, PoolRow, sample_pools
+from impdistill.generate.parallel import TOO_LONG, UNLIKELY, PoolRow, sample_pools
 from impdistill.generate.sequential import FORBIDDEN, NO_KEYWORDS, SequentialRow, SequentialSettings, sample_sequential
 from impdistill.models.embedder import Embedder
 from impdistill.models.teacher import Teacher
@@ -148,3 +148,7 @@ def test_an_output_that_repeats_is_refused_or_left_out(teacher: Teacher, embedde
         ("Patients were treated.", "too-short"),
     ]
     assert row.token_count == 9 + 2 * len(texts)
+
+    least = replace(SETTINGS, min_log_probability=-0.4)  # each has a mean of -0.5
+    [row] = sample_sequential(teacher, embedder, [(8, "", context)], least, **RUN)
+    assert [output.refusal for output in row.outputs] == ["repetition", UNLIKELY, "unfinished", "too-short"]

@@ -87,7 +87,7 @@ def test_refused_sources_and_forbidden_words_reach_the_stage(recipe: Recipe, tmp
     monkeypatch.setattr(Embedder, "load", lambda *_, **__: None)
     monkeypatch.setattr(sequential, "sample_sequential", sample)
     store = store_of(tmp_path, "contexts", [[0], [""], ["A."], [1], [1]], CONTEXTS)
-    forbidding = changed(recipe, "sequential.forbidden=[said, of course]")
+    forbidding = changed(recipe, "sequential.forbidden=[said, of course]", "teachers.0.min_log_probability=-2.5")
     found = open_sequential(forbidding, forbidding.teachers[0], store)(0)
     assert {name: count for name, count in found.counts.items() if name.startswith("refused/")} == {
         "refused/no-keywords": 2,
@@ -95,6 +95,7 @@ def test_refused_sources_and_forbidden_words_reach_the_stage(recipe: Recipe, tmp
     }
     assert found.counts["sources"] == 1
     assert settings[0].forbidden == ("said", "of course")
+    assert settings[0].min_log_probability == -2.5
 
 
 def test_letters_beyond_ascii_count_where_the_recipe_says_so(recipe: Recipe, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ _CELLS_AT_ONCE = 1 << 20
 """On a CPU so many cells of the table rows x vocabulary are worked on at a time, so that they stay in its cache."""
 
 
-def draw(logits: Tensor, top_p: float, temperature: float, banned: Tensor, numbers: Callable[[Tensor, int], Tensor]) -> Tensor:
+def draw(
+    logits: Tensor, top_p: float, temperature: float, banned: Tensor, numbers: Callable[[Tensor, int], Tensor]
+) -> tuple[Tensor, Tensor]:
     """A token for each row from its nucleus.
 
     Args:
@@ -31,13 +33,14 @@ def draw(logits: Tensor, top_p: float, temperature: float, banned: Tensor, numbe
         needed.
 
     Returns:
-        (b,) int64.
+        The tokens, (b,) int64, and their probabilities among all tokens, those outside the nucleus and banned ones too, (b,) float32.
 
     Raises:
         ModelError: a row's logits are not finite.
     """
     rows_at_once = max(1, _CELLS_AT_ONCE // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
     tokens = torch.empty(len(logits), dtype=torch.int64, device=logits.device)
+    probabilities = torch.empty(len(logits), device=logits.device)
     for start in range(0, len(logits), rows_at_once):
         rows = torch.arange(start, min(start + rows_at_once, len(logits)), device=logits.device)
         scores = logits[start : start + rows_at_once].float()
@@ -62,6 +65,7 @@ def draw(logits: Tensor, top_p: float, temperature: float, banned: Tensor, numbe
             place = torch.searchsorted(chosen.cumsum(dim=1), targets, right=True).clamp_(max=_BLOCK - 1)
             tokens[rows] = (block * _BLOCK + place)[:, 0]
             weight = chosen.gather(1, place)
+            probabilities[rows] = weight[:, 0]
 
             # 2. Surely in the nucleus if all other tokens together do not fill it; else the likelier ones are added up.
             unsure = (weight[:, 0] <= spare).nonzero()[:, 0]
@@ -73,4 +77,4 @@ def draw(logits: Tensor, top_p: float, temperature: float, banned: Tensor, numbe
             again = unsure[outside]
             rows, cells, needed, spare, repetition = rows[again], likelier[outside], needed[again], spare[again], repetition + 1
             block_sums = cells.sum(dim=2)
-    return tokens
+    return tokens, probabilities

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -59,11 +59,14 @@ class Continuation:
         text: the new text only, without white space around it, cut just after the last sentence end asked for.
         token_count: tokens sampled, those after the cut included.
         finished: whether all sentences asked for came to an end before the token limit.
+        log_probability: mean natural logarithm of the probability of each token sampled, at the temperature, before the nucleus was cut;
+            not compared, since its last bits depend on the shape of a batch.
     """
 
     text: str
     token_count: int
     finished: bool
+    log_probability: float = field(compare=False)
 
 
 @torch.no_grad()
@@ -154,13 +157,14 @@ def _continue(
     could_stop, mute = _token_kinds(teacher.tokenizer, logits.shape[1])
     banned = torch.tensor(sorted({*mute, *teacher.end_token_ids}), device=device)
     written: list[list[int]] = [[] for _ in sentences]
+    log_probability = [0.0] * len(sentences)
     finished: dict[int, Continuation] = {}
     unsettled: set[int] = set()
     batch = list(range(len(sentences)))  # the rows that are decoded: finished ones too, until they are retired
     for step in range(nucleus.max_new_tokens):
         # 1. A token for every row of the batch.
         numbers = torch.tensor(batch, device=device)
-        tokens = draw(
+        tokens, probabilities = draw(
             logits,
             nucleus.top_p,
             nucleus.temperature,
@@ -170,10 +174,11 @@ def _continue(
 
         # 2. Which rows does it finish? Only a stop can, or what follows a stop that was left undecided.
         last = step + 1 == nucleus.max_new_tokens
-        for row, token in zip(batch, tokens.tolist(), strict=True):
+        for row, token, log in zip(batch, tokens.tolist(), probabilities.log().tolist(), strict=True):
             if row in finished:
                 continue
             written[row].append(token)
+            log_probability[row] += log
             if not (last or could_stop[token] or row in unsettled):
                 continue
             text = teacher.decode(written[row])
@@ -181,7 +186,8 @@ def _continue(
             (unsettled.discard if seen.settled else unsettled.add)(row)
             if last or seen.end is not None:
                 cut = text[: seen.end].strip()
-                finished[row] = Continuation(cut, step + 1, seen.end is not None and bool(_STOP.search(cut)))
+                ended = seen.end is not None and bool(_STOP.search(cut))
+                finished[row] = Continuation(cut, step + 1, ended, log_probability[row] / (step + 1))
 
         # 3. Retire finished rows now and then, and go on.
         if len(finished) == len(sentences):

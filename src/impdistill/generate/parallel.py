@@ -16,6 +16,8 @@ from impdistill.text.wellformed import refusal, without_lone_quote
 
 TOO_LONG = "context-too-long"
 """Refusal of all sentences of a context after which the model has no room for them."""
+UNLIKELY = "unlikely"
+"""Refusal of a sentence that the teacher itself finds too unlikely after its context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ def sample_pools(
     max_rows: int,
     seed: int,
     stage: str,
+    min_log_probability: float | None = None,
 ) -> list[PoolRow]:
     """The pools of a block of contexts, in their order.
 
@@ -53,10 +56,11 @@ def sample_pools(
         contexts: (number, domain prefix, text) of each.
         samples: k2, sentences a context.
         nucleus, max_rows, seed, stage: as for `sample_continuations`.
+        min_log_probability: least mean log-probability of a sentence's tokens, see `Continuation`; None: any.
 
     Returns:
         One row a context. Refused are, beside what `impdistill.text.wellformed` refuses, sentences that the context has already
-        (`repetition`).
+        (`repetition`), and those below `min_log_probability` (`unlikely`).
     """
     openings = {number: joined(prefix, text) for number, prefix, text in contexts}
     fitting = [(number, text) for number, _, text in contexts if teacher.has_room(openings[number], nucleus.max_new_tokens)]
@@ -71,12 +75,12 @@ def sample_pools(
         stage=stage,
         max_rows=max_rows,
     )
-    pools = {number: _pool(number, text, pool) for (number, text), pool in zip(fitting, found, strict=True)}
+    pools = {number: _pool(number, text, pool, min_log_probability) for (number, text), pool in zip(fitting, found, strict=True)}
     without_room = ("",) * samples, (TOO_LONG,) * samples, 0
     return [pools[number] if number in pools else PoolRow(number, *without_room) for number, _, _ in contexts]
 
 
-def _pool(number: int, context: str, continuations: Sequence[Continuation]) -> PoolRow:
+def _pool(number: int, context: str, continuations: Sequence[Continuation], min_log_probability: float | None = None) -> PoolRow:
     said = {sentence.casefold() for sentence in split_sentences(context)}
     sentences = tuple(without_lone_quote(continuation.text) for continuation in continuations)
     refusals: list[str | None] = []
@@ -84,5 +88,7 @@ def _pool(number: int, context: str, continuations: Sequence[Continuation]) -> P
         if not continuation.finished:
             refusals.append("unfinished")
         else:
-            refusals.append("repetition" if sentence.casefold() in said else refusal(sentence))
+            unlikely = min_log_probability is not None and continuation.log_probability < min_log_probability
+            form = "repetition" if sentence.casefold() in said else refusal(sentence)
+            refusals.append(UNLIKELY if form is None and unlikely else form)
     return PoolRow(number, sentences, tuple(refusals), sum(continuation.token_count for continuation in continuations))

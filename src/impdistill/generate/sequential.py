@@ -14,7 +14,7 @@ from impdistill.decode.finished import Constrained
 from impdistill.decode.neurologic import NeuroLogic, decode_constrained
 from impdistill.decode.nucleus import Nucleus
 from impdistill.generate.keywords import Keyword, KeywordExtractor, constraints_of, forbidden_forms
-from impdistill.generate.parallel import TOO_LONG, sample_pools
+from impdistill.generate.parallel import TOO_LONG, UNLIKELY, sample_pools
 from impdistill.generate.prefixes import joined
 from impdistill.models.embedder import Embedder
 from impdistill.models.memory import in_halving_batches
@@ -39,6 +39,7 @@ class SequentialSettings:
         keywords: of an x, at most.
         outputs: k1, y's of an x, at most.
         forbidden: words and phrases that no y may hold, as written here or with a capital.
+        min_log_probability: least mean log-probability of the tokens of an x or y, by the teacher; None: any.
     """
 
     nucleus: Nucleus
@@ -47,6 +48,7 @@ class SequentialSettings:
     keywords: int = 5
     outputs: int = 10
     forbidden: tuple[str, ...] = ()
+    min_log_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def sample_sequential(
 
     Returns:
         `sources_per_context` rows a context, in order. Refused are, beside what `impdistill.text.wellformed` refuses, sentences that the
-        context has already (`repetition`). A y that is its x is not counted among the outputs.
+        context has already (`repetition`), and those below `min_log_probability` (`unlikely`). A y that is its x is not counted among
+        the outputs.
     """
     # 1. Sources: a small pool after each context.
     pools = sample_pools(
@@ -120,6 +123,7 @@ def sample_sequential(
         max_rows=max_rows,
         seed=seed,
         stage=stage,
+        min_log_probability=settings.min_log_probability,
     )
     sources = [
         _Source(pool.context, text, joined(prefix, context), context, reason, 0 if place else pool.token_count)
@@ -152,7 +156,7 @@ def sample_sequential(
             returned=settings.outputs + 1,  # one may be x
         )
         for source, texts in zip(batch, found, strict=True):
-            source.outputs = tuple(_outputs(source, texts, forms)[: settings.outputs])
+            source.outputs = tuple(_outputs(source, texts, forms, settings.min_log_probability)[: settings.outputs])
             source.token_count += sum(len(text.token_ids) for text in texts)
 
     in_halving_batches(asked, at_once, decode, teacher.notes, "constrained decoding")
@@ -177,7 +181,7 @@ class _Source:
         return SequentialRow(self.number, self.text, self.refusal, keywords, self.outputs, self.token_count)
 
 
-def _outputs(source: _Source, texts: Sequence[Constrained], forbidden: Sequence[str]) -> list[Output]:
+def _outputs(source: _Source, texts: Sequence[Constrained], forbidden: Sequence[str], min_log_probability: float | None) -> list[Output]:
     said = {sentence.casefold() for sentence in split_sentences(source.context)}
     outputs = []
     for found in texts:
@@ -188,6 +192,8 @@ def _outputs(source: _Source, texts: Sequence[Constrained], forbidden: Sequence[
             reason = FORBIDDEN  # spelled in other tokens than the search forbids
         else:
             reason = "repetition" if text.casefold() in said else refusal(text)
+            if reason is None and min_log_probability is not None and found.log_prob / len(found.token_ids) < min_log_probability:
+                reason = UNLIKELY
         if text.casefold() != source.text.casefold():
             outputs.append(Output(text, reason, found.clauses_met, found.clauses))
     return outputs

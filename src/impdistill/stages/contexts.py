@@ -15,7 +15,7 @@ from impdistill.models.memory import taken
 from impdistill.models.teacher import Teacher
 from impdistill.recipe import Recipe, TeacherRecipe
 from impdistill.recipe_student import NucleusSampling
-from impdistill.run import BlockResult, Lineage, StageStore
+from impdistill.run import JSON, BlockResult, Lineage, StageStore
 from impdistill.stages.machine import use_threads
 from impdistill.stages.step import RowStep, stage_name
 
@@ -61,6 +61,11 @@ def contexts_step(recipe: Recipe, teacher: TeacherRecipe, round_: int) -> RowSte
 def shape_settings(recipe: Recipe) -> dict[str, int | str]:
     """What floating point depends on besides the models: part of every key of a stage that runs one."""
     return recipe.numerics.model_dump(mode="json")
+
+
+def likelihood_settings(teacher: TeacherRecipe) -> dict[str, JSON]:
+    """What a sentence's likelihood must be. It came later: where it does not matter, keys stay what they were."""
+    return {} if teacher.min_log_probability is None else {"min_log_probability": teacher.min_log_probability}
 
 
 def load_teacher(recipe: Recipe, teacher: TeacherRecipe) -> Teacher:

@@ -14,7 +14,7 @@ from impdistill.models.memory import taken
 from impdistill.recipe import Recipe, TeacherRecipe
 from impdistill.recipe_student import NucleusSampling
 from impdistill.run import BlockResult, Lineage, StageStore
-from impdistill.stages.contexts import contexts_of_block, load_teacher, nucleus, shape_settings
+from impdistill.stages.contexts import contexts_of_block, likelihood_settings, load_teacher, nucleus, shape_settings
 from impdistill.stages.step import RowStep, input_keys, stage_name
 
 CODE_VERSION = 2
@@ -48,7 +48,12 @@ def _pool_step(
         lineage=Lineage(
             stage=name,
             code_version=CODE_VERSION,
-            settings={"samples": samples, "sampling": sampling.model_dump(mode="json"), **shape_settings(recipe)},
+            settings={
+                "samples": samples,
+                "sampling": sampling.model_dump(mode="json"),
+                **likelihood_settings(teacher),
+                **shape_settings(recipe),
+            },
             models={"teacher": fingerprint(teacher.model, teacher.revision)},
             model_names={"teacher": teacher.model},
             inputs=input_keys([contexts]),
@@ -71,7 +76,14 @@ def open_pools(
     def compute(block: int) -> BlockResult:
         after = contexts_of_block(contexts, block)
         rows = sample_pools(
-            model, after, samples=samples, nucleus=settings, max_rows=recipe.numerics.max_rows, seed=recipe.seed, stage=name
+            model,
+            after,
+            samples=samples,
+            nucleus=settings,
+            max_rows=recipe.numerics.max_rows,
+            seed=recipe.seed,
+            stage=name,
+            min_log_probability=teacher.min_log_probability,
         )
         counts: Counter[str] = Counter(sentences=0, tokens=0)
         for row in rows:

@@ -16,7 +16,7 @@ from impdistill.models.loading import fingerprint
 from impdistill.models.memory import taken
 from impdistill.recipe import NeuroLogicRecipe, Recipe, SequentialRecipe, TeacherRecipe
 from impdistill.run import BlockResult, Lineage, StageStore
-from impdistill.stages.contexts import contexts_of_block, load_teacher, nucleus, shape_settings
+from impdistill.stages.contexts import contexts_of_block, likelihood_settings, load_teacher, nucleus, shape_settings
 from impdistill.stages.step import RowStep, input_keys, stage_name
 
 CODE_VERSION = 2
@@ -41,7 +41,7 @@ def sequential_step(recipe: Recipe, teacher: TeacherRecipe, contexts: RowStep) -
         lineage=Lineage(
             stage=stage_name("sequential", 0, teacher.domain),
             code_version=CODE_VERSION,
-            settings={"sequential": _settings(wanted), **shape_settings(recipe)},
+            settings={"sequential": _settings(wanted), **likelihood_settings(teacher), **shape_settings(recipe)},
             models={
                 "teacher": fingerprint(teacher.model, teacher.revision),
                 "embedder": fingerprint(wanted.embedder, wanted.embedder_revision),
@@ -73,6 +73,7 @@ def open_sequential(recipe: Recipe, teacher: TeacherRecipe, contexts: StageStore
         keywords=wanted.keywords,
         outputs=wanted.outputs,
         forbidden=wanted.forbidden,
+        min_log_probability=teacher.min_log_probability,
         nucleus=nucleus(wanted.sampling),
         neurologic=neurologic(wanted.neurologic),
     )
