@@ -31,7 +31,8 @@ class TeacherRecipe(Section):
     """This teacher's share of the contexts, relative to the others'."""
     min_log_probability: Annotated[float, Field(lt=0)] | None = None
     """Least mean log-probability (natural) that this teacher gives the tokens of a sentence after its context; less likely ones are no
-    sentences to work with. For small teachers, of whose unlikely sentences many mean nothing. Not in the paper."""
+    sentences to work with. It bounds what the teacher writes, in rounds of self-distillation x alone. For small teachers, of whose unlikely
+    sentences many mean nothing. Not in the paper."""
 
     @field_validator("prefix")
     @classmethod

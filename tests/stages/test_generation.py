@@ -1,4 +1,4 @@
-"""The sequential stage: its key, its embedder's revision and device, its counts; and the option of the filter stage's words."""
+"""The stages of generation: keys, the embedder's revision and device, counts, bounds; and the option of the filter stage's words."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from impdistill.generate.parallel import PoolRow
 from impdistill.generate.sequential import SequentialRow
 from impdistill.models.embedder import Embedder
 from impdistill.recipe import Recipe
 from impdistill.run import BlockResult, Lineage, RunDirectory, StageStore, run_blocks
-from impdistill.stages import sequential
+from impdistill.stages import parallel, sequential
 from impdistill.stages.contexts import SCHEMA as CONTEXTS
 from impdistill.stages.contexts import contexts_step
 from impdistill.stages.filtering import filtering_step, open_filtering
 from impdistill.stages.parallel import SCHEMA as POOLS
+from impdistill.stages.parallel import open_pools, parallel_step, sources_step
 from impdistill.stages.sequential import open_sequential, sequential_step
 from impdistill.stages.step import RowStep
 from impdistill.tasks import tasks_of
@@ -96,6 +98,38 @@ def test_refused_sources_and_forbidden_words_reach_the_stage(recipe: Recipe, tmp
     assert found.counts["sources"] == 1
     assert settings[0].forbidden == ("said", "of course")
     assert settings[0].min_log_probability == -2.5
+
+
+def test_a_bound_on_likelihood_is_in_the_keys_and_reaches_the_pools(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded = changed(recipe, "teachers.0.min_log_probability=-2.5")
+
+    def settings(recipe: Recipe) -> list[Any]:
+        teacher = recipe.teachers[0]
+        contexts = contexts_step(recipe, teacher, 0)
+        steps = [
+            parallel_step(recipe, teacher, contexts),
+            sources_step(recipe, teacher, contexts, 1),
+            sequential_step(recipe, teacher, contexts),
+        ]
+        return [step.lineage.settings for step in steps]
+
+    assert [each.get("min_log_probability") for each in settings(bounded)] == [-2.5] * 3
+    assert not any("min_log_probability" in each for each in settings(recipe))
+
+    asked: list[float | None] = []
+
+    def sample(model: Any, after: Any, *, min_log_probability: float | None, **_: Any) -> list[PoolRow]:
+        asked.append(min_log_probability)
+        return [PoolRow(0, ("A cat sat there.", "So."), (None, "unlikely"), 9)]
+
+    monkeypatch.setattr(parallel, "load_teacher", lambda *_: SimpleNamespace(notes=[]))
+    monkeypatch.setattr(parallel, "sample_pools", sample)
+    store = store_of(tmp_path, "contexts", [[0], [""], ["A."], [1], [1]], CONTEXTS)
+    found = open_pools(bounded, bounded.teachers[0], "parallel.0.news", 2, bounded.parallel.sampling, store)(0)
+    assert asked == [-2.5]
+    assert found.counts == {"sentences": 1, "tokens": 9, "refused/unlikely": 1}
 
 
 def test_letters_beyond_ascii_count_where_the_recipe_says_so(recipe: Recipe, tmp_path: Path) -> None:
