@@ -7,6 +7,9 @@ beams are chosen. `model alone` takes the same steps without choosing; it is the
 of beams. All take turns, and ratios are of times of the same turn, on an idle machine. On a CPU the ratios of processor time stand
 beside them: there, what keeps all cores busy counts as often as there are cores.
 
+What one object a candidate costs grows with the vocabulary, since every cell is ranked. So the last row is of the same layers with
+GPT-2's vocabulary of 50,257 tokens, which the paper's teachers have, and random weights.
+
 Run: python benchmarks/neurologic.py [--model starter:teacher] [--contexts 8] [--beams 20] [--steps 32] [--rounds 5]
         [--shape gpt2-xl] [--smoke]
 `--shape gpt2-xl` measures a model of that shape with random weights.
@@ -15,12 +18,13 @@ Run: python benchmarks/neurologic.py [--model starter:teacher] [--contexts 8] [-
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +52,8 @@ PER_CANDIDATE_BAR = 10.0
 """Time of the per-candidate search / ours, at least, on a CPU. The model alone may leave no room for it: see its ceiling."""
 PROMPTS_BAR = 300.0
 """Prompts a second in GPT-2 XL's shape on an H200, at least."""
+
+GPT2_VOCABULARY = 50_257
 
 Tokens = tuple[int, ...]
 Phrase = tuple[int, Tokens]
@@ -160,6 +166,15 @@ def model_alone(teacher: Teacher, beams: Beams, prefixes: Sequence[str], setting
         beams.step(rows if step else torch.zeros_like(rows), rows + 5)
 
 
+@torch.no_grad()
+def straight_on(teacher: Teacher, prefixes: Sequence[str], settings: NeuroLogic) -> None:
+    model_alone(teacher, open_beams(teacher, prefixes, settings.max_new_tokens)[0], prefixes, settings)
+
+
+def ours(teacher: Teacher, prefixes: Sequence[str], constraints: Sequence[Constraints], settings: NeuroLogic) -> list[list[Constrained]]:
+    return decode_constrained(teacher, prefixes, constraints, settings, returned=settings.beam_size, sentences=False)
+
+
 def transformers_beams(teacher: Teacher, prefixes: Sequence[str], settings: NeuroLogic) -> None:
     ids = [teacher.encode(prefix) for prefix in prefixes]
     longest = max(map(len, ids))
@@ -198,6 +213,74 @@ def made_tasks(teacher: Teacher, opening: str, count: int) -> tuple[list[str], l
     return prefixes, constraints
 
 
+def with_vocabulary(teacher: Teacher, size: int) -> Teacher:
+    """The same layers with so many tokens, and random weights."""
+    config = copy.deepcopy(teacher.model.config)
+    config.vocab_size = size
+    torch.manual_seed(0)
+    return replace(teacher, model=type(teacher.model)(config).to(teacher.device, teacher.dtype).eval())
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of every contestant, a turn each."""
+
+    seconds: dict[str, list[float]]
+    processor: dict[str, list[float]]
+
+    def ratio(self, over: str, under: str) -> float:
+        return _ratio(self.seconds[over], self.seconds[under])
+
+    def processor_ratio(self, over: str, under: str) -> float:
+        return _ratio(self.processor[over], self.processor[under])
+
+
+def _ratio(over: Sequence[float], under: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+
+
+def in_turns(contestants: dict[str, Callable[[], object]], turns: int, *, warm_up: bool, device: torch.device) -> Times:
+    times = Times({name: [] for name in contestants}, {name: [] for name in contestants})
+    for turn in range(turns + warm_up):
+        for name, run in contestants.items():
+            start, busy = time.perf_counter(), time.process_time()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if turn >= warm_up:
+                times.seconds[name].append(time.perf_counter() - start)
+                times.processor[name].append(time.process_time() - busy)
+    return times
+
+
+def vocabulary_row(teacher: Teacher | None, prefixes: Sequence[str], constraints: Sequence[Constraints], settings: NeuroLogic) -> Row:
+    """`teacher`: with GPT-2's vocabulary; None: not measured."""
+    row = Row(name="NeuroLogic: beside one object a candidate, GPT-2's vocabulary", bar=PER_CANDIDATE_BAR, bar_on="ratio", unit="prompts/s")
+    if teacher is None:
+        return row
+    contestants: dict[str, Callable[[], object]] = {
+        "NeuroLogic": lambda: ours(teacher, prefixes, constraints, settings),
+        "model alone": lambda: straight_on(teacher, prefixes, settings),
+        "per candidate": lambda: per_candidate(teacher, prefixes, constraints, settings),
+    }
+    times = in_turns(contestants, 2, warm_up=True, device=teacher.device)
+    rate, ceiling = (len(prefixes) / statistics.median(times.seconds[name]) for name in ("NeuroLogic", "model alone"))
+    row = replace(
+        row,
+        conditions=f"{settings.beam_size} beams, 5 clauses, random weights; "
+        f"ratio of processor time {times.processor_ratio('per candidate', 'NeuroLogic'):.2f}",
+        measured=rate,
+        ratio=times.ratio("per candidate", "NeuroLogic"),
+        beside="per-candidate Python",
+        ceiling=ceiling,
+        ceiling_of="model alone",
+        share=rate / ceiling,
+    )
+    ceiling_ratio = times.ratio("per candidate", "model alone")
+    print(f"  per candidate : NeuroLogic, {GPT2_VOCABULARY:,} tokens {row.ratio:8.2f}   ceiling {ceiling_ratio:.2f}")
+    return row
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="starter:teacher")
@@ -223,44 +306,24 @@ def main() -> None:
     teacher = shaped_like(arguments.shape, teacher)
     settings = NeuroLogic(beam_size=arguments.beams, min_new_tokens=arguments.steps, max_new_tokens=arguments.steps)
 
-    def ours(clauses: Sequence[Constraints]) -> list[list[Constrained]]:
-        return decode_constrained(teacher, prefixes, clauses, settings, returned=arguments.beams, sentences=False)
-
-    @torch.no_grad()
-    def opened() -> Beams:
-        return open_beams(teacher, prefixes, settings.max_new_tokens)[0]
-
     if arguments.smoke:
         plainly = per_candidate(teacher, prefixes, constraints, settings)
-        for found, living in zip(ours(constraints), plainly, strict=True):
+        for found, living in zip(ours(teacher, prefixes, constraints, settings), plainly, strict=True):
             beam = {text.token_ids for text in found if not text.finished}
             assert beam, "every beam ended"
             assert beam <= {hypothesis.tokens for hypothesis in living}, "the searches differ"
 
     contestants: dict[str, Callable[[], object]] = {
-        "NeuroLogic": lambda: ours(constraints),
-        "without clauses": lambda: ours([Constraints()] * len(prefixes)),
-        "model alone": lambda: model_alone(teacher, opened(), prefixes, settings),
+        "NeuroLogic": lambda: ours(teacher, prefixes, constraints, settings),
+        "without clauses": lambda: ours(teacher, prefixes, [Constraints()] * len(prefixes), settings),
+        "model alone": lambda: straight_on(teacher, prefixes, settings),
         "transformers": lambda: transformers_beams(teacher, prefixes, settings),
         "per candidate": lambda: per_candidate(teacher, prefixes, constraints, settings),
         "model, copied rows": lambda: model_alone(teacher, row_beams(teacher, prefixes), prefixes, settings),
     }
     on_cpu = teacher.device.type == "cpu"
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    processor: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(arguments.rounds + (not arguments.smoke)):
-        for name, run in contestants.items():
-            start, busy = time.perf_counter(), time.process_time()
-            run()
-            if not on_cpu:
-                torch.cuda.synchronize()
-            if turn or arguments.smoke:  # the first turn warms up
-                seconds[name].append(time.perf_counter() - start)
-                processor[name].append(time.process_time() - busy)
-
-    def ratio(over: str, under: str, times: dict[str, list[float]] = seconds) -> float:
-        return statistics.median(a / b for a, b in zip(times[over], times[under], strict=True))
-
+    times = in_turns(contestants, arguments.rounds, warm_up=not arguments.smoke, device=teacher.device)
+    seconds, processor, ratio = times.seconds, times.processor, times.ratio
     turns = zip(*(seconds[name] for name in ("per candidate", "model, copied rows", "NeuroLogic", "model alone")), strict=True)
     choice = statistics.median((theirs - rows) / max(own - model, 1e-9) for theirs, rows, own, model in turns)
     prompts = len(prefixes) / statistics.median(seconds["NeuroLogic"])
@@ -290,10 +353,11 @@ def main() -> None:
     conditions = f"{settings.beam_size} beams, 5 clauses" + (", GPT-2 XL's shape" if arguments.shape == "gpt2-xl" else "")
 
     def by_processor(over: str, under: str) -> str:
-        return f"; ratio of processor time {ratio(over, under, processor):.2f}" if on_cpu else ""
+        return f"; ratio of processor time {times.processor_ratio(over, under):.2f}" if on_cpu else ""
 
     alone = len(prefixes) / statistics.median(seconds["model alone"])
     share = ratio("model alone", "NeuroLogic")
+    wide = None if arguments.smoke or arguments.shape != "own" or not on_cpu else with_vocabulary(teacher, GPT2_VOCABULARY)
     rows = [
         Row(
             name="NeuroLogic: cost of constraints",
@@ -322,6 +386,7 @@ def main() -> None:
             ceiling_of="model alone",
             share=share,
         ),
+        vocabulary_row(wide, prefixes, constraints, settings),
         Row(
             name="NeuroLogic in GPT-2 XL's shape on a GPU",
             bar=PROMPTS_BAR,

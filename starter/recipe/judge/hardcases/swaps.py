@@ -3,7 +3,7 @@
 import re
 
 from recipe.judge.hardcases.listed import listed
-from recipe.judge.hardcases.rewrite import Choice, Rewrite, capitalised, lowered, one_match
+from recipe.judge.hardcases.rewrite import Choice, Rewrite, capitalised, like_case, lowered, one_match
 
 _NAME = r"[A-Z][a-z]{2,}(?: [A-Z][a-z]{2,})?"
 _TWO_NAMES = re.compile(rf"\b({_NAME})\b(?P<between>[^.;]{{4,60}}?)\b({_NAME})\b")
@@ -20,6 +20,15 @@ _DATIVE = re.compile(
     r"invited) (my|his|her|the|our|their) (\w+)\b",
     re.IGNORECASE,
 )
+
+_PHRASE = r"(?:[Tt]he|[Aa]n?|[Mm]y|[Hh]is|[Hh]er|[Oo]ur|[Tt]heir|[Ii]ts) [a-z]{4,}"
+_VERB = (
+    r"(?:[a-z]+ed|[a-z]{3,}(?<!s)s|was|were|had|have|can|could|will|would|may|might|must|to|from|by|into|over|than|"
+    r"gave|led|made|told|saw|found)"
+)
+_AFTER = r"(?=[.,]| (?:in|on|at|to|from|by|with|for|as|that|which|who|when|after|before|because|during|and)\b)"
+_TWO_PHRASES = re.compile(rf"\b({_PHRASE})(?P<between> {_VERB}\b[^.;:,]{{0,50}}? )({_PHRASE}){_AFTER}")
+_MEANS_THE_SAME = re.compile(rf"{_SYMMETRIC.pattern}|^ (?:was|were|will be|to be|became|remains) $|\b(?:both|other|same)\b")
 
 
 _NOT_NAMES = frozenset(
@@ -87,10 +96,20 @@ def swap_people(sentence: str, choice: Choice) -> str | None:
     return sentence[: found.start()] + (capitalised(swapped) if subject[0].isupper() else swapped) + sentence[found.end() :]
 
 
+def swap_phrases(sentence: str, choice: Choice) -> str | None:
+    """Two phrases that a verb keeps apart: 'the board asked a panel' becomes 'a panel asked the board'."""
+    found = one_match(_TWO_PHRASES, sentence, choice)
+    if found is None or _MEANS_THE_SAME.search(found.group("between")) or found.group(1)[-4:].lower() == found.group(3)[-4:].lower():
+        return None
+    first, second = like_case(found.group(3), found.group(1).lower()), like_case(found.group(1), found.group(3))
+    return sentence[: found.start(1)] + second + found.group("between") + first + sentence[found.end(3) :]
+
+
 REWRITES = (
     Rewrite("swapped", False, swap_names, "swapped", False),
     Rewrite("swapped", False, swap_from_to, "swapped", False, held_out=True),
     Rewrite("swapped", False, swap_compared, "swapped", False),
     Rewrite("swapped", False, swap_order, "swapped", False),
     Rewrite("swapped", False, swap_people, "swapped", False),
+    Rewrite("swapped", False, swap_phrases, "swapped", False),
 )
