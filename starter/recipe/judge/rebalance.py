@@ -18,7 +18,7 @@ MOST = {
     "neighbours": 2_500, "similar stranger": 2_500,
 }  # fmt: skip
 MOST_FALSE = 2_000
-TIMES = {"passive": 6, "hypernym": 4, "lower bound": 2}
+TIMES = {"passive": 6, "hypernym": 4, "lower bound": 2, "swapped": 2, "copy": 2}
 
 
 def rebalanced(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
