@@ -15,10 +15,10 @@ from recipe.judge.pairs import LabelledPair, read_pairs, write_pairs
 MOST = {
     "compressed": 8_000, "synonym": 8_000, "number form": 6_000, "reordered": 6_000, "blunted": 3_000, "copy": 6_000,
     "garbled": 6_000, "from garbled": 6_000, "swapped": 6_000, "qualifier": 6_000, "modality": 4_500, "invented": 6_000,
-    "neighbours": 2_500, "similar stranger": 2_500,
+    "neighbours": 2_500, "similar stranger": 2_500, "date": 6_000, "unit": 6_000, "number": 6_000,
 }  # fmt: skip
 MOST_FALSE = 2_000
-TIMES = {"passive": 6, "hypernym": 4, "lower bound": 2, "swapped": 2, "copy": 2}
+TIMES = {"passive": 12, "hypernym": 4, "lower bound": 2, "swapped": 2, "copy": 2}
 
 
 def rebalanced(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
