@@ -7,8 +7,8 @@ beams are chosen. `model alone` takes the same steps without choosing; it is the
 of beams. All take turns, and ratios are of times of the same turn, on an idle machine. On a CPU the ratios of processor time stand
 beside them: there, what keeps all cores busy counts as often as there are cores.
 
-What one object a candidate costs grows with the vocabulary, since every cell is ranked. So the last row is of the same layers with
-GPT-2's vocabulary of 50,257 tokens, which the paper's teachers have, and random weights.
+What one object a candidate costs grows with the vocabulary, since every cell is ranked. So one row is of the same layers with a
+vocabulary as large as GPT-2's, 50,257 tokens, and random weights.
 
 Run: python benchmarks/neurologic.py [--model starter:teacher] [--contexts 8] [--beams 20] [--steps 32] [--rounds 5]
         [--shape gpt2-xl] [--smoke]
