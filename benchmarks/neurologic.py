@@ -8,7 +8,7 @@ of beams. All take turns, and ratios are of times of the same turn, on an idle m
 beside them: there, what keeps all cores busy counts as often as there are cores.
 
 What one object a candidate costs grows with the vocabulary, since every cell is ranked. So one row is of the same layers with a
-vocabulary as large as GPT-2's, 50,257 tokens, and random weights.
+vocabulary as large as GPT-2's, 50,257 tokens, and random weights; tokens that the tokenizer does not have are scored, and never chosen.
 
 Run: python benchmarks/neurologic.py [--model starter:teacher] [--contexts 8] [--beams 20] [--steps 32] [--rounds 5]
         [--shape gpt2-xl] [--smoke]
@@ -38,7 +38,7 @@ from impdistill.decode.constraints import Clause, Constraints
 from impdistill.decode.finished import Constrained
 from impdistill.decode.neurologic import NeuroLogic, decode_constrained
 from impdistill.decode.nucleus import Nucleus, sample_continuations
-from impdistill.decode.vocabulary import inside_tokens
+from impdistill.decode.vocabulary import inside_tokens, read_vocabulary
 from impdistill.generate.keywords import inflections
 from impdistill.models.generative import with_cache
 from impdistill.models.teacher import Teacher
@@ -93,10 +93,13 @@ def per_candidate(
     _, logits = open_beams(teacher, prefixes, settings.max_new_tokens)
     beams = row_beams(teacher, prefixes)
     phrases = [phrases_of(teacher, each) for each in constraints]
+    never = read_vocabulary(teacher.tokenizer, logits.shape[-1], sentences=False).banned
+    never[list(teacher.end_token_ids)] = True
+    never = never.nonzero().flatten().to(logits.device)
     living = [[Hypothesis((), 0.0, frozenset(), frozenset())] for _ in prefixes]
     for step in range(settings.max_new_tokens):
         table = torch.log_softmax(logits.float(), dim=-1)
-        table[:, :, list(teacher.end_token_ids)] = -torch.inf
+        table.index_fill_(2, never, -torch.inf)
         scores = table.cpu().numpy()
         parents = []
         for i, hypotheses in enumerate(living):
@@ -253,6 +256,14 @@ def in_turns(contestants: dict[str, Callable[[], object]], turns: int, *, warm_u
     return times
 
 
+def assert_equal(teacher: Teacher, prefixes: Sequence[str], constraints: Sequence[Constraints], settings: NeuroLogic) -> None:
+    plainly = per_candidate(teacher, prefixes, constraints, settings)
+    for found, living in zip(ours(teacher, prefixes, constraints, settings), plainly, strict=True):
+        beam = {text.token_ids for text in found if not text.finished}
+        assert beam, "every beam ended"
+        assert beam <= {hypothesis.tokens for hypothesis in living}, "the searches differ"
+
+
 def vocabulary_row(teacher: Teacher | None, prefixes: Sequence[str], constraints: Sequence[Constraints], settings: NeuroLogic) -> Row:
     """`teacher`: with GPT-2's vocabulary; None: not measured."""
     row = Row(name="NeuroLogic: beside one object a candidate, GPT-2's vocabulary", bar=PER_CANDIDATE_BAR, bar_on="ratio", unit="prompts/s")
@@ -306,12 +317,10 @@ def main() -> None:
     teacher = shaped_like(arguments.shape, teacher)
     settings = NeuroLogic(beam_size=arguments.beams, min_new_tokens=arguments.steps, max_new_tokens=arguments.steps)
 
+    wide = with_vocabulary(teacher, GPT2_VOCABULARY) if arguments.shape == "own" and teacher.device.type == "cpu" else None
     if arguments.smoke:
-        plainly = per_candidate(teacher, prefixes, constraints, settings)
-        for found, living in zip(ours(teacher, prefixes, constraints, settings), plainly, strict=True):
-            beam = {text.token_ids for text in found if not text.finished}
-            assert beam, "every beam ended"
-            assert beam <= {hypothesis.tokens for hypothesis in living}, "the searches differ"
+        for each in (teacher, wide or teacher):
+            assert_equal(each, prefixes, constraints, settings)
 
     contestants: dict[str, Callable[[], object]] = {
         "NeuroLogic": lambda: ours(teacher, prefixes, constraints, settings),
@@ -357,7 +366,6 @@ def main() -> None:
 
     alone = len(prefixes) / statistics.median(seconds["model alone"])
     share = ratio("model alone", "NeuroLogic")
-    wide = None if arguments.smoke or arguments.shape != "own" or not on_cpu else with_vocabulary(teacher, GPT2_VOCABULARY)
     rows = [
         Row(
             name="NeuroLogic: cost of constraints",
