@@ -1,7 +1,8 @@
 """Which NLI sources may stand behind released weights, and how much of each is used.
 
 One row a source: its licence as stated by its publisher, whether weights meant for release may be trained on it, and the
-share of its lines drawn in one epoch. A source that is absent from the table is an error, not a silent default.
+share of its lines drawn in one epoch (of a source that does not permit release: only in training for own use). A source that is
+absent from the table is an error, not a silent default.
 
 Rule: a licence that permits commercial use and redistribution of adaptations (CC BY, CC BY-SA, Apache-2.0, MIT, public
 domain, OANC) permits release. NonCommercial, "research only" and unstated licences do not, however useful the source is.
@@ -53,14 +54,14 @@ SOURCES: dict[str, Source] = {
     "breaking_nli": Source("CC BY-SA", True, 0.0, _EVALUATION),
     "negation_nli": Source("MIT", True, 0.0, "its premises are edits of held-out ones (and of RTE)"),
     # Not for release.
-    "semi_auto_nli_base_news": Source("LDC premises", False, 0.0, "premises under the LDC user agreement"),
-    "semi_auto_nli_sim_news": Source("LDC premises", False, 0.0, "premises under the LDC user agreement"),
-    "sick": Source("CC BY-NC-SA 3.0", False, 0.0, "non-commercial"),
-    "anli": Source("CC BY-NC 4.0", False, 0.0, "non-commercial"),
+    "semi_auto_nli_base_news": Source("LDC premises", False, 1.0, "premises under the LDC user agreement"),
+    "semi_auto_nli_sim_news": Source("LDC premises", False, 0.5, "premises under the LDC user agreement"),
+    "sick": Source("CC BY-NC-SA 3.0", False, 1.0, "non-commercial"),
+    "anli": Source("CC BY-NC 4.0", False, 1.0, "non-commercial"),
     "imppres": Source("CC BY-NC 4.0", False, 0.0, "non-commercial"),
-    "rte": Source("research", False, 0.0, "research only"),
+    "rte": Source("research", False, 1.0, "research only"),
     "add_one_rte": Source("research", False, 0.0, "research only"),
-    "ling_in_loop": Source("unstated", False, 0.0, _UNSTATED + "; only its premises (MNLI) are open"),
+    "ling_in_loop": Source("unstated", False, 1.0, _UNSTATED + "; only its premises (MNLI) are open"),
     "monli": Source("unstated", False, 0.0, _UNSTATED),
     "nope": Source("unstated", False, 0.0, _UNSTATED),
     "healthver_bio": Source("unstated", False, 0.0, _UNSTATED),

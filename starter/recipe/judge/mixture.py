@@ -24,18 +24,22 @@ class Mixture:
         return epoch_of(self.nli, number, seed, self.nli_part) + hard + self.always
 
 
-def load_mixture(nli: Path, hard: list[Path], final: bool, hard_per_epoch: int = 20_000) -> Mixture:
+def load_mixture(
+    nli: Path, hard: list[Path], final: bool, hard_per_epoch: int = 20_000, nli_part: float = 0.25, own_use: bool = False
+) -> Mixture:
     """Read the corpora of a stage.
 
     Args:
         nli: the NLI corpus.
         hard: files of hard cases.
-        final: the last stage: the premises of ``mnli_dev_both`` outside fold 0 join, and of the other NLI sources a quarter.
+        final: the last stage: the premises of ``mnli_dev_both`` outside fold 0 join, and of the other NLI sources a part.
         hard_per_epoch: hard cases an epoch of the last stage.
+        nli_part: that part, 0 to 1.
+        own_use: sources whose licence does not permit release join too.
     """
-    corpus = load_nli(nli)
+    corpus = load_nli(nli, own_use)
     cases = [pair for path in hard for pair in read_pairs(path)]
     if not final:
         return Mixture(corpus.train, cases, [], hard_per_epoch=60_000)
     mnli = [pair for pair in corpus.held_out["mnli_dev_both"] if fold(pair.premise, MNLI_FOLDS) != 0]
-    return Mixture(corpus.train, cases, mnli, hard_per_epoch, nli_part=0.25)
+    return Mixture(corpus.train, cases, mnli, hard_per_epoch, nli_part)

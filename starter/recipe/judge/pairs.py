@@ -71,8 +71,13 @@ class NliCorpus:
     held_out: dict[str, list[LabelledPair]]
 
 
-def load_nli(path: Path) -> NliCorpus:
-    """Read the corpus, keep the sources whose licence permits release, and set the held-out sets apart."""
+def load_nli(path: Path, own_use: bool = False) -> NliCorpus:
+    """Read the corpus, keep the sources whose licence permits release, and set the held-out sets apart.
+
+    Args:
+        path: the corpus.
+        own_use: keep the other sources too, for weights that are not handed on.
+    """
     train: dict[str, list[LabelledPair]] = {}
     held_out: dict[str, list[LabelledPair]] = {name: [] for name in HELD_OUT}
     for pair, split in read_nli(path):
@@ -80,7 +85,7 @@ def load_nli(path: Path) -> NliCorpus:
             splits = HELD_OUT[pair.source]
             if splits is None or split in splits:
                 held_out[pair.source].append(pair)
-        elif source(pair.source).release and source(pair.source).share > 0:
+        elif (source(pair.source).release or own_use) and source(pair.source).share > 0:
             train.setdefault(pair.source, []).append(pair)
     unseen = {premise_key(pair.premise) for pairs in held_out.values() for pair in pairs}
     apart = {name: [p for p in pairs if premise_key(p.premise) not in unseen] for name, pairs in train.items()}

@@ -236,6 +236,10 @@ def main() -> None:
     parser.add_argument("--peak", type=float, default=1.5e-4, help="learning rate")
     parser.add_argument("--hard", type=Path, nargs="*", default=[], help="hard cases (stages mix and final)")
     parser.add_argument("--hard-per-epoch", type=int, default=20_000, help="hard cases an epoch (stage final; default: %(default)s)")
+    parser.add_argument("--nli-part", type=float, default=0.25, help="part of the NLI sources an epoch (stage final; default: %(default)s)")
+    parser.add_argument(
+        "--own-use", action="store_true", help="learn from sources whose licence forbids release too: for weights that you keep to yourself"
+    )
     parser.add_argument("--start", type=Path, help="state of an earlier stage, or a model folder, that is the start")
     parser.add_argument("--save-seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=0)
@@ -256,7 +260,9 @@ def main() -> None:
         trainer.restore(state)
     elif options.start is not None:
         trainer.start_from(options.start)
-    mixture = load_mixture(options.nli, options.hard, final=options.stage == "final", hard_per_epoch=options.hard_per_epoch)
+    mixture = load_mixture(
+        options.nli, options.hard, options.stage == "final", options.hard_per_epoch, options.nli_part, own_use=options.own_use
+    )
     tokenizer = Tokenizer.from_file(str(options.base / "tokenizer.json"))
 
     # 2. Steps, until the pairs are spent or the machine wants its core back.
