@@ -278,7 +278,9 @@ def main() -> None:
     losses: list[float] = []
     seen_at_log = trainer.seen
     with log.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps({"stage": options.stage, "schedule": asdict(schedule), "seen": trainer.seen}) + "\n")
+        lines.write(
+            json.dumps({"stage": options.stage, "schedule": asdict(schedule), "seen": trainer.seen, "own_use": options.own_use}) + "\n"
+        )
         for batch in batches_from(mixture, tokenizer, trainer, options.seed):
             losses.append(trainer.step(batch))
             now = time.monotonic()
