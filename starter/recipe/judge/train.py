@@ -238,7 +238,7 @@ def main() -> None:
     parser.add_argument("--hard-per-epoch", type=int, default=20_000, help="hard cases an epoch (stage final; default: %(default)s)")
     parser.add_argument("--nli-part", type=float, default=0.25, help="part of the NLI sources an epoch (stage final; default: %(default)s)")
     parser.add_argument(
-        "--own-use", action="store_true", help="learn from sources whose licence forbids release too: for weights that you keep to yourself"
+        "--own-use", action="store_true", help="learn from sources whose licence does not permit release too: for weights of your own use"
     )
     parser.add_argument("--start", type=Path, help="state of an earlier stage, or a model folder, that is the start")
     parser.add_argument("--save-seconds", type=float, default=300)
