@@ -257,6 +257,11 @@ def in_turns(contestants: dict[str, Callable[[], object]], turns: int, *, warm_u
 
 
 def assert_equal(teacher: Teacher, prefixes: Sequence[str], constraints: Sequence[Constraints], settings: NeuroLogic) -> None:
+    """Every beam of ours is one of the plain search's.
+
+    Raises:
+        AssertionError: it is not, or no beam is left.
+    """
     plainly = per_candidate(teacher, prefixes, constraints, settings)
     for found, living in zip(ours(teacher, prefixes, constraints, settings), plainly, strict=True):
         beam = {text.token_ids for text in found if not text.finished}

@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path)
     parser.add_argument("--whole-mnli", action="store_true", help="the judge has not been through the final stage")
     parser.add_argument("--every", type=int, default=1, help="score one held-out pair in so many")
-    parser.add_argument("--threshold", type=float, nargs="*", default=[0.5, 0.75, 0.9])
+    parser.add_argument("--threshold", type=float, nargs="*", default=[0.5, 0.75, 0.85, 0.9])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -1,7 +1,9 @@
 """Licences, folds, and held-out premises kept out of training."""
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,18 @@ def test_own_use_adds_closed_licences_and_keeps_held_out_premises_out(corpus: Pa
         "Two ways.",
         "Closed.",
     }
+
+
+def test_the_final_stage_reads_the_part_it_is_told_and_closed_licences_only_for_own_use(tmp_path: Path) -> None:
+    path = tmp_path / "nli.jsonl"
+    path.write_text("".join(_line(f"Premise {n}.", name) + "\n" for n in range(40) for name in ("cad_nli", "anli")), encoding="utf-8")
+
+    def read(**options: Any) -> Counter[str]:
+        return Counter(pair.source for pair in load_mixture(path, [], final=True, **options).epoch(0, seed=0))
+
+    assert read() == {"cad_nli": 10}
+    assert read(nli_part=0.5) == {"cad_nli": 20}
+    assert read(nli_part=1.0, own_use=True) == {"cad_nli": 40, "anli": 40}
 
 
 def test_no_source_is_released_without_a_permissive_licence() -> None:
